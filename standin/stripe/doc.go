@@ -1,0 +1,25 @@
+// Package stripe is a witness stand-in of Stripe: the part of its public API that takes card and bank-debit payments
+// through hosted Checkout, with capture, cancellation, refunds, events, signed webhooks and idempotency keys, and with
+// books of its own that a fault run compares with ours. It is written from Stripe's published API description
+// (2026-08-26.dahlia) and documentation, not from any connector, and imports none.
+//
+// What it is strict about: a Bearer key of a known account, a Stripe-Version header (we always send it; Stripe itself
+// would fall back to the account's default), form bodies with known parameters of the right type, currencies with
+// their amount rules, states, and the use of idempotency keys. A parameter that exists at Stripe but that this
+// stand-in does not act on is refused like an unknown one, never ignored.
+//
+// Choices where the documentation leaves room:
+//   - The PaymentIntent of a Checkout Session is created by the buyer's first attempt; until then payment_intent is
+//     null (so since API version 2022-08-01).
+//   - A session paid with manual capture is complete and unpaid; it turns paid with the capture.
+//   - Lists and retrievals read what was just written; only search lags (Options.SearchLag).
+//   - amount_refunded counts money given back, not the uncaptured rest that a capture or cancellation releases.
+//   - The fee of every captured charge is 2.9 % and 30 minor units, rounded half up, and is kept on refund.
+//   - After a session expired its unfinished PaymentIntent is canceled with reason "expired".
+//   - Webhooks leave after the reply of the call that caused them, in order per checkout; a failed delivery is retried
+//     later and does not hold up those behind it.
+//
+// Beside the API under /v1: the hosted page /c/pay/{session}, an overview at /, and under /_ the switches of a test:
+// /_faults (see package faults), /_books, /_pay/{session}, /_settle/{session or refund}, /_late/{session},
+// /_dashboard/refund. Those are not authenticated: never expose a stand-in beyond the machine it runs on.
+package stripe
