@@ -1,0 +1,78 @@
+// Package stripe connects merchant accounts at Stripe: hosted Checkout,
+// authorize and capture, void, refund, look-ups and webhooks.
+//
+// Facts this connector relies on. (S) is Stripe's OpenAPI document of version
+// 2026-08-26.dahlia as shipped in github.com/stripe/stripe-mock v0.203.0, read
+// for this connector in November 2026; (D) is docs.stripe.com and (G) the source
+// of stripe-go v85, both through notes and copies of 2026 and not the live pages;
+// (U) is unverified. No live account was used: the connector was run against our
+// stand-in and its requests against stripe-mock.
+//
+//   - Authentication: "Authorization: Bearer" with a secret (sk_) or restricted
+//     (rk_) key; the key's own prefix says test or live, the host is the same
+//     for both (G). Objects repeat it as livemode (S); a difference is refused.
+//   - Credentials: secret_key, and webhook_secret, which may hold several
+//     comma-separated secrets while one is being rolled.
+//   - Version: every request pins Stripe-Version. Webhooks come in the version
+//     of their endpoint, so they are read tolerantly.
+//   - Bodies are forms with brackets for nesting; answers are JSON (S).
+//   - Idempotency: header Idempotency-Key, up to 255 characters, on POST. Stripe
+//     keeps the first answer of a request that began to execute, also a 500,
+//     and repeats it. Requests that fail validation or meet a running twin are
+//     not kept. The same key with another body is a 400 idempotency_error, a
+//     running twin a 409 idempotency_key_in_use. Keys may be pruned when 24 h
+//     old (D); we stop an hour earlier.
+//   - Because the body is compared, a request must be a pure function of what
+//     the caller stored: nothing here reads the clock to build one.
+//   - Amounts are whole minor units, with exceptions: see amount.go (D).
+//   - Signature: header Stripe-Signature "t=…,v1=…"; HMAC-SHA256 over t, a dot
+//     and the raw body, keyed with the endpoint's secret as it is written,
+//     whsec_ included; hex; any v1 may match (G). Stripe's libraries accept
+//     future timestamps, we accept 300 s in either direction.
+//   - Deliveries are repeated for up to three days, in any order (D).
+//   - Rates: 100 requests a second live, 25 in a sandbox (D).
+//   - A page lives between 30 minutes and 24 hours; it can be expired while it
+//     is open and not afterwards (S).
+//   - A PaymentIntent of a page can be cancelled directly only while it is
+//     requires_capture (S).
+//   - Whether a page with manual capture reads paid or unpaid until the capture is
+//     (U); the payment's own status and the kind in our metadata decide.
+//   - The header Idempotent-Replayed is (U); it only shows in error texts.
+//   - That expand[] with a path expands every object on the way is (U); where it
+//     does not, a finished payment is Unknown and never a guess.
+//   - The error codes for account trouble and for refunds that cannot be, in
+//     errors.go, are (U) beyond those that the OpenAPI document's notes name; a
+//     code we do not know falls back to its HTTP status.
+//   - Holds end by themselves, usually after seven days; a card's capture_before
+//     is the exact moment (S).
+//
+// # What absence means
+//
+// A checkout whose id we never learned is looked for in the list of checkout
+// sessions around the first send, by client_reference_id; a refund in the list
+// of refunds of its payment, by metadata; a capture or void in the payment
+// itself. Stripe warns that its *search* lags (S), so search is not used; that a
+// list shows at once what was written is (U). LookupLag covers our own timeout
+// and the longest that a request of ours may still execute at Stripe (its
+// libraries give up at 80 s), after which the absence of a checkout, a capture or
+// a void is called authoritative, and that of a refund is not.
+//
+// What that rests on: a checkout that a list hides longer moves no money, because
+// nobody has its address. A capture or void is read from the payment itself. A
+// refund that a list hides longer is the one case in which money depends on (U):
+// under the same key a repeated send is harmless, under a new one (the key is
+// pruned, or replays a stored error) it would be a second refund. So a refund
+// that is not found stays in doubt until a message, a later look or a person.
+//
+// An object whose id Stripe gave us and that it no longer knows
+// (resource_missing) is not absent: somebody exchanged the account's keys for
+// those of another account. That is payment.Unauthorized, for an operator.
+//
+// # Why no SDK
+//
+// stripe-go is 13 MB of generated code, retries by itself, invents a random
+// idempotency key when none is given, sends telemetry and refuses webhooks of
+// newer API versions unless told otherwise. Ten kinds of request in one small HTTP
+// core show what is sent and, with httptrace, whether anything was written at all,
+// which the SDK does not tell.
+package stripe
