@@ -1,0 +1,267 @@
+package sandbox_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"os"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+	"github.com/labstack/echo/v4"
+	"github.com/rs/zerolog"
+	"github.com/stretchr/testify/require"
+
+	page "tillflow/api/sandbox"
+	"tillflow/internal/crypt"
+	"tillflow/internal/payment"
+	"tillflow/internal/psp"
+	"tillflow/internal/psp/psptest"
+	"tillflow/internal/psp/sandbox"
+	"tillflow/internal/psp/sandbox/books"
+	"tillflow/internal/store"
+	"tillflow/standin/faults"
+)
+
+const urlVariable = "TILLFLOW_TEST_DATABASE_URL"
+
+// database is the one of this package's tests; they share it, each with an
+// account of its own, as shops share the real one.
+var database = sync.OnceValues(makeDatabase)
+
+func makeDatabase() (string, error) {
+	u, err := url.Parse(os.Getenv(urlVariable))
+	if err != nil || u.Host == "" {
+		return "", fmt.Errorf("set %s to an administrator's URL of a PostgreSQL 15 or later, or run `make test`, which starts one", urlVariable)
+	}
+	ctx := context.Background()
+	name := "tillflow_sandbox_" + strings.ReplaceAll(uuid.NewString(), "-", "")
+	if err := admin(ctx, "CREATE DATABASE "+name); err != nil {
+		return "", err
+	}
+	u.Path = "/" + name
+	s, err := openStore(ctx, u.String(), time.Now)
+	if err != nil {
+		return "", err
+	}
+	defer s.Close()
+	return u.String(), s.Migrate(ctx)
+}
+
+func admin(ctx context.Context, statement string) error {
+	conn, err := pgx.Connect(ctx, os.Getenv(urlVariable))
+	if err != nil {
+		return err
+	}
+	defer conn.Close(ctx)
+	_, err = conn.Exec(ctx, statement)
+	return err
+}
+
+func openStore(ctx context.Context, address string, now func() time.Time) (*store.Store, error) {
+	return store.Open(ctx, address, store.Options{Now: now, Vault: crypt.NewVault(&crypt.Keyring{}), MaxConns: 2, Log: zerolog.Nop()})
+}
+
+func TestMain(m *testing.M) {
+	code := m.Run()
+	if address, err := database(); err == nil {
+		u, err := url.Parse(address) // it was made by makeDatabase
+		if err != nil {
+			panic(err)
+		}
+		name := strings.TrimPrefix(u.Path, "/")
+		if err := admin(context.Background(), "DROP DATABASE "+name+" WITH (FORCE)"); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			code = 1
+		}
+	}
+	os.Exit(code)
+}
+
+// bench is a sandbox with its page, a clock and faults.
+type bench struct {
+	connector *sandbox.Connector
+	store     *store.Store
+	faults    *faults.Switchboard
+	site      http.Handler
+	acc       psp.Account
+	address   string
+
+	mu  sync.Mutex
+	now time.Time
+}
+
+const (
+	publicURL = "https://pay.example.test"
+	delay     = 4 * time.Second
+)
+
+func setup(t *testing.T) *bench {
+	t.Helper()
+	b := &bench{
+		now:    time.Date(2026, 11, 20, 12, 0, 0, 0, time.UTC),
+		faults: faults.New(faults.Options{}),
+		acc:    psp.Account{ID: "acc-" + uuid.NewString(), Shop: "shop", Credentials: psp.Credentials{"key": sandbox.Key}},
+	}
+	t.Cleanup(b.faults.Close)
+	var err error
+	b.address, err = database()
+	require.NoError(t, err)
+	b.store, err = openStore(t.Context(), b.address, b.clock)
+	require.NoError(t, err)
+	t.Cleanup(b.store.Close)
+	b.connector = sandbox.New(sandbox.Options{
+		Books: faulty{b.store, b.faults}, PublicURL: publicURL + "/", Now: b.clock, Delay: delay,
+	})
+	pages, err := page.New(b.store, b.clock, zerolog.Nop())
+	require.NoError(t, err)
+	e := echo.New()
+	pages.Routes(e)
+	b.site = e
+	return b
+}
+
+func (b *bench) clock() time.Time {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.now
+}
+
+func (b *bench) advance(d time.Duration) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.now = b.now.Add(d)
+}
+
+// press presses a button on the page of an open checkout.
+func (b *bench) press(t *testing.T, open psp.Outcome, choice string) *http.Response {
+	t.Helper()
+	path, ours := strings.CutPrefix(open.URL, publicURL)
+	require.True(t, ours, open.URL)
+	req := httptest.NewRequestWithContext(t.Context(), http.MethodPost, path, strings.NewReader(url.Values{"choice": {choice}}.Encode()))
+	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	rec := httptest.NewRecorder()
+	b.site.ServeHTTP(rec, req)
+	return rec.Result()
+}
+
+func (b *bench) target(t *testing.T) psptest.Target {
+	t.Helper()
+	closed, err := openStore(t.Context(), b.address, b.clock)
+	require.NoError(t, err)
+	closed.Close()
+	return psptest.Target{
+		Connector:   b.connector,
+		Unreachable: sandbox.New(sandbox.Options{Books: closed, PublicURL: publicURL, Now: b.clock}),
+		Account:     b.acc,
+		Now:         b.clock,
+		Advance:     b.advance,
+		Pay: func(t *testing.T, open psp.Outcome, how psptest.How) {
+			button := map[psptest.How]string{
+				psptest.Approve: "success", psptest.Refuse: "insufficient_funds",
+				psptest.SlowSuccess: "delayed_success", psptest.SlowFailure: "delayed_failure",
+			}[how]
+			require.Equal(t, http.StatusSeeOther, b.press(t, open, button).StatusCode)
+		},
+		Settle: func(*testing.T) { b.advance(2 * delay) },
+		Arm: func(t *testing.T, call psptest.Call, rule faults.Rule) {
+			rule.Call = string(call)
+			_, err := b.faults.Arm(rule)
+			require.NoError(t, err)
+		},
+		Books:    b.books,
+		Messages: func(*testing.T) []psptest.Message { return nil }, // the sandbox sends none
+	}
+}
+
+// books reads the account's rows, past all code of ours.
+func (b *bench) books(t *testing.T) map[string]psptest.Entry {
+	t.Helper()
+	conn, err := pgx.Connect(t.Context(), b.address)
+	require.NoError(t, err)
+	defer conn.Close(context.WithoutCancel(t.Context()))
+	rows, err := conn.Query(t.Context(), `
+		SELECT c.reference, c.currency,
+		       CASE WHEN c.settles_at <= $2 THEN c.captured_minor ELSE 0 END,
+		       CASE WHEN c.result = 'success' AND c.captured_minor = 0 AND c.voided_at IS NULL THEN c.amount_minor ELSE 0 END,
+		       (SELECT coalesce(sum(m.amount_minor), 0)::bigint FROM sandbox_moves m
+		        WHERE m.payment_id = c.payment_id AND m.operation = 'refund' AND m.refusal = '' AND m.result = 'success'),
+		       (SELECT count(*) FROM sandbox_moves m WHERE m.payment_id = c.payment_id AND m.operation = 'refund' AND m.refusal = ''),
+		       (SELECT count(*) FROM sandbox_checkouts o WHERE o.account = c.account AND o.reference = c.reference)
+		FROM sandbox_checkouts c WHERE c.account = $1`, b.acc.ID, b.clock())
+	require.NoError(t, err)
+	entries := map[string]psptest.Entry{}
+	var reference string
+	var e psptest.Entry
+	_, err = pgx.ForEachRow(rows, []any{
+		&reference, &e.Held.Currency, &e.Captured.Minor, &e.Held.Minor, &e.Refunded.Minor, &e.Refunds, &e.Checkouts,
+	}, func() error {
+		e.Captured.Currency, e.Refunded.Currency = e.Held.Currency, e.Held.Currency
+		e.Captures = 0
+		if e.Captured.Minor > 0 {
+			e.Captures = 1 // a second capture would have changed the amount
+		}
+		entries[reference] = e
+		return nil
+	})
+	require.NoError(t, err)
+	return entries
+}
+
+// faulty are books between which and their caller the line is bad.
+type faulty struct {
+	*store.Store
+	board *faults.Switchboard
+}
+
+var errLine = errors.New("the line broke")
+
+// spoil does a call under the armed faults. Faults after the work leave it done.
+func spoil[T any](ctx context.Context, board *faults.Switchboard, call psptest.Call, do func(context.Context, *faults.Plan) (T, error)) (T, error) {
+	var nothing T
+	plan := board.Plan(string(call), "")
+	if rule, limited := plan.Rule(faults.TooManyRequests); limited {
+		return nothing, &payment.Error{Class: payment.RateLimited, RetryAfter: time.Duration(rule.DelayMS) * time.Millisecond}
+	}
+	if plan.Has(faults.LoseRequest) || plan.Has(faults.ErrorBefore) {
+		return nothing, errLine
+	}
+	out, err := do(ctx, plan)
+	if plan.Has(faults.HoldReply) {
+		<-ctx.Done()
+		return nothing, ctx.Err()
+	}
+	if plan.Has(faults.LoseReply) || plan.Has(faults.ErrorAfter) {
+		return nothing, errLine
+	}
+	return out, err
+}
+
+func (f faulty) SandboxOpen(ctx context.Context, o books.Opening) (books.Checkout, error) {
+	return spoil(ctx, f.board, psptest.CallOpen, func(ctx context.Context, _ *faults.Plan) (books.Checkout, error) {
+		return f.Store.SandboxOpen(ctx, o)
+	})
+}
+
+func (f faulty) SandboxCheckout(ctx context.Context, n books.Name) (books.Checkout, error) {
+	return spoil(ctx, f.board, psptest.CallLook, func(ctx context.Context, _ *faults.Plan) (books.Checkout, error) {
+		return f.Store.SandboxCheckout(ctx, n)
+	})
+}
+
+func (f faulty) SandboxMove(ctx context.Context, o books.Order) (books.Move, error) {
+	call := psptest.Call(o.Operation) // the suite's words are the operations'
+	return spoil(ctx, f.board, call, func(ctx context.Context, plan *faults.Plan) (books.Move, error) {
+		if rule, slow := plan.Rule(faults.SlowSettle); slow {
+			o.Verdict.Slow, o.Delay = true, time.Duration(rule.DelayMS)*time.Millisecond
+		}
+		return f.Store.SandboxMove(ctx, o)
+	})
+}

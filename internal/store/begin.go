@@ -1,0 +1,230 @@
+package store
+
+import (
+	"context"
+
+	"github.com/jackc/pgx/v5"
+
+	"tillflow/internal/money"
+	"tillflow/internal/payment"
+)
+
+// BeginCheckout writes the send log row of a checkout for the buyer's open
+// choice, or answers the unfinished attempt that exists. The row with its key
+// is committed before the caller sends anything, so a repeat finds it and has
+// Again set. Nothing is set when there is no choice to serve, when the door is
+// shut, the answer decided, or the group won by another payment; the last shuts
+// this payment's door too.
+func (s *Store) BeginCheckout(ctx context.Context, paymentID string) (payment.Send, error) {
+	out := payment.Send{PaymentID: paymentID, Nothing: true}
+	_, err := s.change(ctx, byPayment, paymentID, func(_ pgx.Tx, r *record) error {
+		charge, err := r.charge()
+		if err != nil {
+			return err
+		}
+		if open := r.unfinished(); len(open) > 0 {
+			out = r.send(open[0], true)
+			return nil
+		}
+		if r.wanted() == 0 {
+			return nil
+		}
+		if r.holder != "" && r.holder != r.p.ID {
+			r.shut(payment.Duplicate)
+			return nil
+		}
+		a, err := r.begin(charge, attemptRow{
+			AccountID: *r.p.ChoiceAccount, Provider: r.p.ChoiceProvider, ChoiceSeq: r.p.ChoiceSeq,
+		})
+		if err != nil {
+			return err
+		}
+		out = r.send(a, false)
+		return nil
+	})
+	return out, failure("begin checkout", err)
+}
+
+// BeginMove does the same for an operation on money that a provider holds for
+// us. What a reversal sends follows from the money's state at this moment: held
+// is voided, taken is refunded; so when a void came too late, the next attempt
+// is a refund. A new attempt follows only one that is decided.
+func (s *Store) BeginMove(ctx context.Context, operationID string) (payment.Send, error) {
+	out := payment.Send{OperationID: operationID, Nothing: true}
+	_, err := s.change(ctx, byOperation, operationID, func(_ pgx.Tx, r *record) error {
+		out.PaymentID, out.Shop = r.p.ID, r.p.Shop
+		o, err := r.operation(operationID)
+		if err != nil || o.State != operationOpen {
+			return err
+		}
+		for _, a := range r.attempts {
+			if a.OperationID == o.ID && !a.State.Decided() {
+				out = r.send(a, true)
+				return nil
+			}
+		}
+		parent, err := r.parent(o)
+		if err != nil {
+			return err
+		}
+		leg, err := reversalLeg(o, parent)
+		if err != nil {
+			return err
+		}
+		a, err := r.begin(o, attemptRow{
+			AccountID: parent.AccountID, Provider: parent.Provider, ParentAttempt: o.ParentAttempt,
+			Leg: string(leg), PaymentRef: orElse(parent.PaymentRef, parent.Ref),
+		})
+		if err != nil {
+			return err
+		}
+		out = r.send(a, false)
+		return nil
+	})
+	return out, failure("begin move", err)
+}
+
+// parent is the attempt whose money an operation acts on.
+func (r *record) parent(o *operationRow) (*attemptRow, error) {
+	if o.ParentAttempt == nil {
+		return nil, bug("no_parent", "a %s acts on no attempt", o.Kind)
+	}
+	return r.attempt(*o.ParentAttempt)
+}
+
+func reversalLeg(o *operationRow, parent *attemptRow) (payment.Operation, error) {
+	if o.Kind != payment.OpReversal {
+		return "", &payment.Error{Class: payment.Unsupported, Code: "operation", Message: "no attempt is made for a " + string(o.Kind)}
+	}
+	switch parent.State {
+	case payment.Held:
+		return payment.OpVoid, nil
+	case payment.Done:
+		return payment.OpRefund, nil
+	case payment.Allocated, payment.Sent, payment.Doubtful, payment.Open, payment.Working,
+		payment.Declined, payment.Closed, payment.NotDone:
+		return "", bug("no_money", "a reversal of an attempt that is %s", parent.State)
+	}
+	return "", bug("no_money", "a reversal of an attempt in unknown state")
+}
+
+const insertAttempt = `
+	INSERT INTO attempts (id, operation_id, payment_id, account_id, seq, leg, choice_seq, key, amount_minor, currency,
+	                      state, first_sent_at, last_sent_at, payment_ref)
+	VALUES (@id, @operation_id, @payment_id, @account_id, @seq, @leg, @choice_seq, @key, @amount_minor, @currency,
+	        @state, @now, @now, @payment_ref)`
+
+// begin adds an attempt of an operation in state sent: from here on the
+// provider may hear of it. The sequence is the next one of the payment and
+// operation's kind, counted under the payment's lock and kept unique by the
+// key, so no reset and no second run can use a number twice.
+func (r *record) begin(o *operationRow, a attemptRow) (*attemptRow, error) {
+	id, err := newID()
+	if err != nil {
+		return nil, err
+	}
+	for _, other := range r.attempts {
+		if other.Operation == o.Kind {
+			a.Seq = max(a.Seq, other.Seq)
+		}
+	}
+	a.Seq++
+	a.ID, a.OperationID, a.Operation, a.State = id, o.ID, o.Kind, payment.Sent
+	a.AmountMinor, a.Currency = o.AmountMinor, o.Currency
+	a.FirstSentAt, a.LastSentAt = r.now, r.now
+	a.Key = payment.Key(r.p.ID, o.Kind, a.Leg, a.Seq)
+	r.batch.Queue(insertAttempt, pgx.NamedArgs{
+		"id": a.ID, "operation_id": o.ID, "payment_id": r.p.ID, "account_id": a.AccountID, "seq": a.Seq, "leg": a.Leg,
+		"choice_seq": a.ChoiceSeq, "key": a.Key, "amount_minor": a.AmountMinor, "currency": a.Currency,
+		"state": a.State, "now": r.now, "payment_ref": a.PaymentRef,
+	})
+	r.attempts = append(r.attempts, &a)
+	r.noteAttempt(&a, "", line{what: "begun", after: string(a.State), detail: a.Provider + " " + a.Key})
+	return &a, nil
+}
+
+func (r *record) send(a *attemptRow, again bool) payment.Send {
+	return payment.Send{
+		PaymentID: r.p.ID, Shop: r.p.Shop, OperationID: a.OperationID, Attempt: a.brief(), Key: a.Key,
+		Kind: r.p.Kind, Amount: money.New(a.AmountMinor, a.Currency), Again: again,
+		FirstSent: a.FirstSentAt, LastSent: a.LastSentAt, Token: r.p.Token, Description: r.p.Description,
+		Locale: r.p.Locale, DecideAt: r.p.DeadlineAt.Add(-r.s.decideAhead),
+	}
+}
+
+// MarkSent notes one more send of an attempt, before the send. An attempt that
+// is decided must not be sent again: payment.Conflict.
+func (s *Store) MarkSent(ctx context.Context, attemptID string) error {
+	const action = "mark sent"
+	const mark = `
+		UPDATE attempts SET last_sent_at = @now, sends = sends + 1,
+		       state = CASE state WHEN 'allocated' THEN 'sent' ELSE state END
+		WHERE id = @id AND state IN ('allocated', 'sent', 'in_doubt', 'open', 'processing')`
+	if err := known("attempt", attemptID); err != nil {
+		return failure(action, err)
+	}
+	// One statement that decides nothing about money: its own row's lock is enough.
+	tag, err := s.pool.Exec(ctx, mark, pgx.NamedArgs{"id": attemptID, "now": s.now()})
+	if err != nil {
+		return failure(action, err)
+	}
+	return failure(action, oneRow("attempt")(tag))
+}
+
+// NotSent notes that the only send of a begun attempt certainly never reached
+// the provider: sent goes back to allocated. Any other state is left alone,
+// because it knows more.
+func (s *Store) NotSent(ctx context.Context, attemptID, code string) error {
+	return s.changeAttempt(ctx, "note that nothing was sent", attemptID, func(r *record, a *attemptRow) {
+		if a.State == payment.Sent {
+			r.setState(a, payment.Allocated, code)
+		}
+	})
+}
+
+// Doubt notes that a call about the attempt ended without an answer. It is no
+// evidence: only a state that knew less becomes in doubt.
+func (s *Store) Doubt(ctx context.Context, attemptID, code string) error {
+	return s.changeAttempt(ctx, "note doubt", attemptID, func(r *record, a *attemptRow) {
+		if next, changed := a.State.Advance(payment.Doubtful); changed {
+			r.setState(a, next, code)
+		}
+	})
+}
+
+func (s *Store) changeAttempt(ctx context.Context, action, attemptID string, decide func(*record, *attemptRow)) error {
+	_, err := s.change(ctx, byAttempt, attemptID, func(_ pgx.Tx, r *record) error {
+		a, err := r.attempt(attemptID)
+		if err == nil {
+			decide(r, a)
+		}
+		return err
+	})
+	return failure(action, err)
+}
+
+// setState changes an attempt without evidence, which no decided state allows.
+func (r *record) setState(a *attemptRow, next payment.AttemptState, code string) {
+	const set = `UPDATE attempts SET state = @next, code = @code WHERE id = @id AND state = @was`
+	r.batch.Queue(set, pgx.NamedArgs{"id": a.ID, "next": next, "was": a.State, "code": code}).Exec(oneRow("attempt"))
+	r.noteAttempt(a, "", line{what: "attempt", before: string(a.State), after: string(next), detail: code})
+	a.State, a.Code = next, code
+}
+
+// LoadAttempt reads an attempt as it was sent, with Again set. It writes
+// nothing and answers decided attempts too.
+func (s *Store) LoadAttempt(ctx context.Context, attemptID string) (payment.Send, error) {
+	const action = "load attempt"
+	if err := known("attempt", attemptID); err != nil {
+		return payment.Send{}, failure(action, err)
+	}
+	r, err := s.read(ctx, byAttempt, attemptID)
+	if err != nil {
+		return payment.Send{}, failure(action, err)
+	}
+	a, err := r.attempt(attemptID)
+	if err != nil {
+		return payment.Send{}, failure(action, err)
+	}
+	return r.send(a, true), nil
+}

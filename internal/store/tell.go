@@ -1,0 +1,145 @@
+package store
+
+import (
+	"context"
+
+	"github.com/jackc/pgx/v5"
+
+	"tillflow/internal/payment"
+)
+
+// LoadTelling reads what the shop must be told. It writes nothing.
+func (s *Store) LoadTelling(ctx context.Context, paymentID string) (payment.Telling, error) {
+	const action = "load telling"
+	if err := known("payment", paymentID); err != nil {
+		return payment.Telling{}, failure(action, err)
+	}
+	r, err := s.read(ctx, byPayment, paymentID)
+	if err != nil {
+		return payment.Telling{}, failure(action, err)
+	}
+	t := payment.Telling{
+		Shop: r.p.Shop, GID: r.p.GID, Final: r.p.Final, Reason: r.p.FinalReason, Deadline: r.p.DeadlineAt,
+		Told: r.p.ToldAt != nil, Pending: r.p.PendingAt != nil, Kind: r.p.Kind,
+	}
+	for _, a := range r.attempts {
+		if r.isWinner(a) && a.State == payment.Held {
+			t.HoldUntil = instant(a.ExpiresAt)
+		}
+	}
+	return t, nil
+}
+
+// RecordTold records the shop's answer to a mutation.
+//
+// A refused pending counts as told: it is not asked again, and the timeline has
+// the refusal. A refused resolve leaves the charge open and calls a person,
+// because money is here that the shop does not know; a refused reject calls a
+// person and ends the charge. An acknowledgement stands whatever comes later.
+func (s *Store) RecordTold(ctx context.Context, t payment.Told) (payment.View, error) {
+	view, err := s.change(ctx, byPayment, t.PaymentID, func(_ pgx.Tx, r *record) error {
+		refusal := clip(t.Refused)
+		switch {
+		case t.Pending:
+			r.toldPending(refusal)
+		case r.p.Final == payment.Undecided:
+			return bug("told_undecided", "the shop was told an answer that is not decided")
+		case refusal != "":
+			r.toldRefused(refusal)
+		default:
+			r.toldFinal(clip(t.RequestID))
+		}
+		if t.NextURL != "" && refusal == "" {
+			r.p.NextURL = t.NextURL
+		}
+		return nil
+	})
+	return view, failure("record told", err)
+}
+
+func (r *record) toldPending(refusal string) {
+	if r.p.PendingAt != nil {
+		return
+	}
+	r.p.PendingAt = &r.now
+	r.note("told", "", "pending", refusal)
+}
+
+func (r *record) toldFinal(requestID string) {
+	if r.p.ToldAt != nil {
+		return
+	}
+	r.p.ToldAt = &r.now
+	r.note("told", "", string(r.p.Final), requestID)
+	if r.winnerGoesBack() {
+		return // too late: the refusal was believed, and a person must see both
+	}
+	r.p.TellRefused, r.p.RefusedAt = "", nil
+	switch r.p.Operator {
+	case payment.ResolveRefused, payment.RejectRefused, payment.TellOverdue:
+		r.calm()
+	case payment.NobodyNeeded, payment.InDoubt, payment.AccountBlocked, payment.WrongAmount, payment.ReversalStuck, payment.RoutingFault:
+	}
+}
+
+func (r *record) toldRefused(refusal string) {
+	if r.p.ToldAt != nil || r.p.TellRefused != "" {
+		return
+	}
+	r.p.TellRefused, r.p.RefusedAt = refusal, &r.now
+	r.note("told_refused", "", string(r.p.Final), refusal)
+	if r.p.Final == payment.Resolve {
+		r.call(payment.ResolveRefused)
+		return
+	}
+	r.call(payment.RejectRefused)
+}
+
+// clip bounds a text of the other side that goes into a row.
+func clip(text string) string {
+	runes := []rune(text)
+	return string(runes[:min(len(runes), 200)])
+}
+
+// LoadMove reads how a move stands. It writes nothing.
+func (s *Store) LoadMove(ctx context.Context, operationID string) (payment.MoveView, error) {
+	const action = "load move"
+	if err := known("operation", operationID); err != nil {
+		return payment.MoveView{}, failure(action, err)
+	}
+	r, err := s.read(ctx, byOperation, operationID)
+	if err != nil {
+		return payment.MoveView{}, failure(action, err)
+	}
+	o, err := r.operation(operationID)
+	if err != nil {
+		return payment.MoveView{}, failure(action, err)
+	}
+	v := payment.MoveView{
+		OperationID: o.ID, PaymentID: r.p.ID, Shop: r.p.Shop, Amount: o.amount(),
+		Done: o.State == operationDone, Refused: o.State == operationRefused, Operator: r.moveOperator(o),
+	}
+	for _, a := range r.attempts {
+		if a.OperationID == o.ID && !a.State.Decided() {
+			v.Unfinished = append(v.Unfinished, a.brief())
+		}
+		if o.ParentAttempt != nil && a.ID == *o.ParentAttempt {
+			v.Provider = a.Provider
+		}
+	}
+	return v, nil
+}
+
+// moveOperator is why a move needs a person: its own reason, else the payment's
+// as far as it is about a provider and not about the shop's answer.
+func (r *record) moveOperator(o *operationRow) payment.OperatorReason {
+	if o.Operator != payment.NobodyNeeded || o.State != operationOpen {
+		return o.Operator
+	}
+	switch r.p.Operator {
+	case payment.InDoubt, payment.AccountBlocked, payment.RoutingFault, payment.ReversalStuck, payment.WrongAmount:
+		return r.p.Operator
+	case payment.NobodyNeeded, payment.ResolveRefused, payment.RejectRefused, payment.TellOverdue:
+	}
+	return payment.NobodyNeeded
+}
