@@ -1,0 +1,60 @@
+package activities
+
+import (
+	"context"
+	"errors"
+
+	"go.temporal.io/sdk/temporal"
+
+	"tillflow/internal/payment"
+)
+
+// moneyErr turns the error of a call that may have moved money into an
+// application error whose type is its class. What carries no class may have
+// been accepted.
+func moneyErr(err error) error { return applicationError(err, payment.Unknown) }
+
+// plainErr does the same for a call that moves nothing: what carries no class
+// can be repeated.
+func plainErr(err error) error { return applicationError(err, payment.Unavailable) }
+
+func applicationError(err error, fallback payment.Class) error {
+	if err == nil {
+		return nil
+	}
+	if _, is := errors.AsType[*temporal.ApplicationError](err); is {
+		return err
+	}
+	e, ok := errors.AsType[*payment.Error](err)
+	if !ok {
+		e = &payment.Error{Class: fallback, Message: message(err)}
+	}
+	o := temporal.ApplicationErrorOptions{NonRetryable: final(e.Class), NextRetryDelay: e.RetryAfter}
+	if e.Class == payment.RateLimited || e.Class == payment.StillPending {
+		o.Category = temporal.ApplicationErrorCategoryBenign
+	}
+	return temporal.NewApplicationErrorWithOptions(e.Error(), string(e.Class), o)
+}
+
+// message keeps foreign error texts out of histories: they may quote what a
+// person typed. The log of the activity has them.
+func message(err error) string {
+	if errors.Is(err, context.DeadlineExceeded) {
+		return "no answer in time"
+	}
+	if errors.Is(err, context.Canceled) {
+		return "cancelled"
+	}
+	return "unclassified failure, see the log"
+}
+
+// final says which classes a retry of the same activity cannot mend.
+func final(c payment.Class) bool {
+	switch c {
+	case payment.Invalid, payment.Unauthorized, payment.NotFound, payment.Conflict, payment.Unsupported, payment.Bug:
+		return true
+	case payment.RateLimited, payment.Unavailable, payment.Unknown, payment.StillPending:
+		return false
+	}
+	return true
+}

@@ -1,0 +1,92 @@
+package activities_test
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"tillflow/activities"
+	"tillflow/activities/activitytest"
+	"tillflow/internal/payment"
+	"tillflow/internal/psp"
+)
+
+// paidTwice is a payment with a winner and a second success that goes back.
+func paidTwice(t *testing.T, contract psp.Contract) (b *bundle, operationID string) {
+	t.Helper()
+	b = setup(t, contract)
+	first := b.mustOpen()
+	_, err := b.shut(first)
+	require.NoError(t, err)
+	b.records.Choose(pay, "acme")
+	second := b.mustOpen()
+	for _, id := range []string{second, first} {
+		b.acme.Set(id, psp.Succeeded)
+		b.records.StoreEvent(id, payment.Done)
+		_, err = b.settle(id)
+		require.NoError(t, err)
+	}
+	back := b.records.View(pay).Reversals
+	require.Len(t, back, 1)
+	return b, back[0].OperationID
+}
+
+func TestMove(t *testing.T) {
+	t.Parallel()
+
+	t.Run("taken money is refunded once", func(t *testing.T) {
+		t.Parallel()
+		b, op := paidTwice(t, activitytest.Advisory())
+		for range 3 {
+			view, err := b.SubmitMove(b.ctx, activities.MoveInput{OperationID: op})
+			require.NoError(t, err)
+			require.True(t, view.Done)
+		}
+		require.Equal(t, []string{"tf:pay:reversal:refund:1"}, b.acme.Keys(activitytest.CallRefund))
+		require.Empty(t, b.records.View(pay).Reversals)
+	})
+
+	t.Run("a lost reply is looked up before anything is sent again", func(t *testing.T) {
+		t.Parallel()
+		b, op := paidTwice(t, activitytest.Advisory())
+		b.acme.Script(activitytest.CallRefund, lost())
+		_, err := b.SubmitMove(b.ctx, activities.MoveInput{OperationID: op})
+		hasClass(t, payment.Unknown, err)
+		view, err := b.SubmitMove(b.ctx, activities.MoveInput{OperationID: op})
+		require.NoError(t, err)
+		require.True(t, view.Done)
+		require.Equal(t, 1, b.acme.Calls(activitytest.CallRefund))
+		require.Equal(t, payment.OpRefund, b.acme.LastRef().Operation, "a reversal is looked up as what it was sent as")
+	})
+
+	t.Run("what is accepted and not final is watched", func(t *testing.T) {
+		t.Parallel()
+		b, op := paidTwice(t, activitytest.Advisory())
+		b.acme.Script(activitytest.CallRefund, activitytest.Answer{Out: &psp.Outcome{Status: psp.Processing, Ref: "re_1"}})
+		view, err := b.SubmitMove(b.ctx, activities.MoveInput{OperationID: op})
+		require.NoError(t, err)
+		require.Len(t, view.Unfinished, 1)
+		b.acme.Script(activitytest.CallInquire, activitytest.Answer{Out: &psp.Outcome{Status: psp.Processing, Ref: "re_1"}})
+		_, err = b.InquireMove(b.ctx, activities.MoveInput{OperationID: op})
+		hasClass(t, payment.StillPending, err)
+		b.acme.Script(activitytest.CallInquire, activitytest.Answer{Out: &psp.Outcome{Status: psp.Succeeded, Ref: "re_1"}})
+		view, err = b.InquireMove(b.ctx, activities.MoveInput{OperationID: op})
+		require.NoError(t, err)
+		require.True(t, view.Done)
+		view, err = b.InquireMove(b.ctx, activities.MoveInput{OperationID: op})
+		require.NoError(t, err)
+		require.True(t, view.Done)
+	})
+
+	t.Run("a provider that cannot do it is a routing fault", func(t *testing.T) {
+		t.Parallel()
+		b, op := paidTwice(t, activitytest.Advisory())
+		b.Connectors = activitytest.Neighbours{"acme": looker{b.acme}}
+		_, err := b.SubmitMove(b.ctx, activities.MoveInput{OperationID: op})
+		hasClass(t, payment.Unsupported, err)
+		require.True(t, failure(t, err).NonRetryable())
+	})
+}
+
+// looker is a connector that can only look.
+type looker struct{ psp.Connector }

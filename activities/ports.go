@@ -1,0 +1,102 @@
+package activities
+
+import (
+	"context"
+	"time"
+
+	"tillflow/internal/payment"
+	"tillflow/internal/psp"
+)
+
+// Records is the part of the record that charges and moves need. Every method
+// is one transaction; a repeated call with the same input changes nothing and
+// answers the same.
+type Records interface {
+	// LoadCharge reads a payment. It writes nothing.
+	LoadCharge(ctx context.Context, paymentID string) (payment.View, error)
+	// BeginCheckout claims the buyer's open choice for a new attempt and writes
+	// its send log row, or answers the unfinished attempt that exists (Again).
+	// Nothing is set when the door is shut, the answer is decided, the group is
+	// won by another session or there is no choice to serve.
+	BeginCheckout(ctx context.Context, paymentID string) (payment.Send, error)
+	// BeginMove does the same for an operation on money that exists.
+	BeginMove(ctx context.Context, operationID string) (payment.Send, error)
+	// MarkSent notes one more send of a begun attempt.
+	MarkSent(ctx context.Context, attemptID string) error
+	// LoadAttempt reads an attempt as a Send.
+	LoadAttempt(ctx context.Context, attemptID string) (payment.Send, error)
+	// NotSent notes that the only send of a begun attempt certainly never reached
+	// the provider: sent goes back to allocated. Any other state is left alone.
+	NotSent(ctx context.Context, attemptID, code string) error
+	// Doubt notes that a call about the attempt ended without an answer.
+	Doubt(ctx context.Context, attemptID, code string) error
+	// RecordFinding records evidence and everything that follows from it: state,
+	// winner or loser of the group, final answer, ledger entry, reversal, timeline.
+	RecordFinding(ctx context.Context, f payment.Finding) (payment.View, error)
+	// PendingEvents reads the undispatched events of an attempt.
+	PendingEvents(ctx context.Context, attemptID string) ([]payment.EventRow, error)
+	// DispatchEvents marks events as acted on that told nothing new.
+	DispatchEvents(ctx context.Context, ids []int64, note string) error
+	// ShutDoor forbids new checkouts, for a reason.
+	ShutDoor(ctx context.Context, paymentID string, why payment.DeclineReason) (payment.View, error)
+	// DecideReject sets the final answer to reject if none is set, no attempt is
+	// unfinished and no money is held; else it changes nothing.
+	DecideReject(ctx context.Context, paymentID string, why payment.DeclineReason) (payment.View, error)
+	// CallOperator notes why a person is needed and queues the shop's mail;
+	// NobodyNeeded takes it back.
+	CallOperator(ctx context.Context, paymentID string, why payment.OperatorReason) (payment.View, error)
+	// GiveBack claims a reversal of the payment's winner.
+	GiveBack(ctx context.Context, paymentID, reason string) (payment.View, error)
+	// ApplyAction carries out what a person wrote, once.
+	ApplyAction(ctx context.Context, paymentID, actionID string) (payment.View, error)
+	// LoadTelling reads what the shop must be told; RecordTold records its answer.
+	LoadTelling(ctx context.Context, paymentID string) (payment.Telling, error)
+	RecordTold(ctx context.Context, t payment.Told) (payment.View, error)
+	// LoadMove reads how a move stands.
+	LoadMove(ctx context.Context, operationID string) (payment.MoveView, error)
+}
+
+// Accounts opens provider accounts.
+type Accounts interface {
+	// Account gives an account with its credentials in clear.
+	Account(ctx context.Context, id string) (provider string, credentials map[string]string, live bool, err error)
+}
+
+// Shop is what the shop's platform is told.
+type Shop interface {
+	ResolvePayment(ctx context.Context, shop, gid string, holdUntil time.Time) (payment.Told, error)
+	RejectPayment(ctx context.Context, shop, gid string, why payment.DeclineReason) (payment.Told, error)
+	PendPayment(ctx context.Context, shop, gid string, until time.Time) (payment.Told, error)
+}
+
+// Due is the part of the record that the sweep needs. Each method claims what
+// it returns by moving its next sweep time, so that two sweeps share the work.
+type Due interface {
+	DueCharges(ctx context.Context, limit int) ([]payment.RunRef, error)
+	DueMoves(ctx context.Context, limit int) ([]payment.MoveRef, error)
+	DueEvents(ctx context.Context, limit int) ([]payment.EventRef, error)
+	DueWatches(ctx context.Context, limit int) ([]string, error) // attempt ids
+	DueNotices(ctx context.Context, limit int) ([]payment.Notice, error)
+	NoticeSent(ctx context.Context, id int64) error
+	// Hasten makes the rows of ended runs due at once.
+	Hasten(ctx context.Context, ended []payment.EndedRun) error
+}
+
+// Runs starts and wakes workflows.
+type Runs interface {
+	StartCharge(ctx context.Context, ref payment.RunRef) error
+	StartReversal(ctx context.Context, ref payment.MoveRef) error
+	SignalEvent(ctx context.Context, ref payment.EventRef) error
+	// Ended lists runs that ended unfinished within the last while.
+	Ended(ctx context.Context, within time.Duration) ([]payment.EndedRun, error)
+}
+
+// Mailer sends operator mails.
+type Mailer interface {
+	SendNotice(ctx context.Context, n payment.Notice) error
+}
+
+// Connectors finds a connector by provider.
+type Connectors interface {
+	Connector(name string) (psp.Connector, error)
+}

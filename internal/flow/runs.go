@@ -1,0 +1,206 @@
+package flow
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	commonpb "go.temporal.io/api/common/v1"
+	enumspb "go.temporal.io/api/enums/v1"
+	"go.temporal.io/api/serviceerror"
+	"go.temporal.io/api/workflowservice/v1"
+	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/converter"
+	"go.temporal.io/sdk/temporal"
+
+	"tillflow/internal/payment"
+)
+
+// Workflow type names: the exported function names, for life.
+const (
+	typeCharge   = "Charge"
+	typeReversal = "Reversal"
+	typeSweep    = "Sweep"
+)
+
+// Runs starts, wakes and asks workflows.
+type Runs struct {
+	client client.Client
+	timing Timing
+	eager  bool
+}
+
+// NewRuns gives a Runs. eager asks the server to hand the first workflow task
+// to this process, which helps only where a worker shares the client.
+func NewRuns(c client.Client, timing Timing, eager bool) *Runs {
+	return &Runs{client: c, timing: timing, eager: eager}
+}
+
+// StartCharge makes sure that a run of the charge exists, unless it has
+// completed: a terminated or failed one is started again from the rows.
+func (r *Runs) StartCharge(ctx context.Context, ref payment.RunRef) error {
+	_, err := r.client.ExecuteWorkflow(ctx, r.chargeOptions(ref), typeCharge, r.chargeInput(ref))
+	return started("start charge", err)
+}
+
+func (r *Runs) chargeInput(ref payment.RunRef) ChargeInput {
+	return ChargeInput{
+		PaymentID: ref.PaymentID, Source: ref.Source, Shop: ref.Shop, ExternalID: ref.ExternalID,
+		Kind: ref.Kind, Amount: ref.Amount, ReceivedAt: ref.ReceivedAt, Timing: r.timing,
+	}
+}
+
+func (r *Runs) chargeOptions(ref payment.RunRef) client.StartWorkflowOptions {
+	o := options(ChargeID(ref.Source, ref.Shop, ref.ExternalID), ref.Shop)
+	o.EnableEagerStart = r.eager
+	o.StaticSummary = fmt.Sprintf("charge %s", ref.Amount)
+	o.TypedSearchAttributes = chargeAttributes(ref, ref.ReceivedAt.Add(r.timing.Resolution))
+	return o
+}
+
+// StartReversal makes sure that a run of the reversal exists.
+func (r *Runs) StartReversal(ctx context.Context, ref payment.MoveRef) error {
+	o := options(ReversalID(ref.Source, ref.Shop, ref.ExternalRef), ref.Shop)
+	o.StaticSummary = fmt.Sprintf("give back %s at %s", ref.Amount, ref.Provider)
+	o.TypedSearchAttributes = MoveAttributes(ref)
+	_, err := r.client.ExecuteWorkflow(ctx, o, typeReversal, MoveInput{
+		OperationID: ref.OperationID, PaymentID: ref.PaymentID, Operation: ref.Kind, Shop: ref.Shop,
+		Provider: ref.Provider, Amount: ref.Amount, Timing: r.timing,
+	})
+	return started("start reversal", err)
+}
+
+// SignalEvent tells the charge that a provider's message is stored.
+func (r *Runs) SignalEvent(ctx context.Context, ref payment.EventRef) error {
+	return r.signal(ctx, ref.Run, SignalEvent, EventSignal{EventID: ref.EventID, AttemptID: ref.AttemptID})
+}
+
+// SignalChoice tells the charge that the buyer chose or asked to leave.
+func (r *Runs) SignalChoice(ctx context.Context, ref payment.RunRef) error {
+	return r.signal(ctx, ref, SignalChoice, nil)
+}
+
+// SignalReturned tells the charge that the buyer is back from the provider.
+func (r *Runs) SignalReturned(ctx context.Context, ref payment.RunRef) error {
+	return r.signal(ctx, ref, SignalReturned, nil)
+}
+
+// signal wakes a charge, and starts it when there is no run yet. A completed
+// charge needs no waking: that is no error.
+func (r *Runs) signal(ctx context.Context, ref payment.RunRef, name string, arg any) error {
+	id := ChargeID(ref.Source, ref.Shop, ref.ExternalID)
+	err := r.client.SignalWorkflow(ctx, id, "", name, arg)
+	if _, none := errors.AsType[*serviceerror.NotFound](err); !none {
+		return wrap("signal "+name, err)
+	}
+	o := r.chargeOptions(ref)
+	o.EnableEagerStart = false // not allowed together with a signal
+	_, err = r.client.SignalWithStartWorkflow(ctx, id, name, arg, o, typeCharge, r.chargeInput(ref))
+	return started("signal "+name, err)
+}
+
+// Act hands a person's action to a run and waits for its effect. The action row
+// must exist, and the run too.
+func (r *Runs) Act(ctx context.Context, workflowID, update, actionID string) (ActionResult, error) {
+	h, err := r.client.UpdateWorkflow(ctx, client.UpdateWorkflowOptions{
+		WorkflowID: workflowID, UpdateID: actionID, UpdateName: update, Args: []any{ActionUpdate{ActionID: actionID}},
+		WaitForStage: client.WorkflowUpdateStageCompleted,
+	})
+	if err != nil {
+		return ActionResult{}, refused(update, err)
+	}
+	var result ActionResult
+	return result, refused(update, h.Get(ctx, &result))
+}
+
+// refused keeps the run's own no apart from a service that did not answer.
+func refused(update string, err error) error {
+	if app, is := errors.AsType[*temporal.ApplicationError](err); is {
+		return &payment.Error{Class: payment.Invalid, Code: "refused", Message: update + ": " + app.Message(), Err: err}
+	}
+	return wrap(update, err)
+}
+
+// Ended lists charges and moves whose run ended unfinished within the last while.
+func (r *Runs) Ended(ctx context.Context, within time.Duration) ([]payment.EndedRun, error) {
+	since := time.Now().Add(-within) //nolint:forbidigo // Temporal's clock, which tests do not move
+	resp, err := r.client.ListWorkflow(ctx, &workflowservice.ListWorkflowExecutionsRequest{
+		PageSize: 1000,
+		Query: fmt.Sprintf(`PayOp IS NOT NULL AND ExecutionStatus IN ("Terminated", "Failed", "Canceled", "TimedOut") AND CloseTime > "%s"`,
+			since.UTC().Format(time.RFC3339)),
+	})
+	if err != nil {
+		return nil, wrap("list ended runs", err)
+	}
+	var ended []payment.EndedRun
+	for _, e := range resp.GetExecutions() {
+		fields := e.GetSearchAttributes().GetIndexedFields()
+		ended = append(ended, payment.EndedRun{Shop: keyword(fields[PayShop.GetName()]), Ref: keyword(fields[PayRef.GetName()])})
+	}
+	return ended, nil
+}
+
+// keyword reads a search attribute, which is never encrypted.
+func keyword(p *commonpb.Payload) string {
+	var text string
+	if p == nil || converter.GetDefaultDataConverter().FromPayload(p, &text) != nil {
+		return ""
+	}
+	return text
+}
+
+// EnsureSweep makes sure that the sweep runs on its schedule. made is true when
+// there was no schedule: Temporal is new, or its database was lost.
+func (r *Runs) EnsureSweep(ctx context.Context, every time.Duration) (made bool, err error) {
+	_, err = r.client.ScheduleClient().Create(ctx, client.ScheduleOptions{
+		ID:      SweepID,
+		Spec:    client.ScheduleSpec{Intervals: []client.ScheduleIntervalSpec{{Every: every}}},
+		Overlap: enumspb.SCHEDULE_OVERLAP_POLICY_SKIP,
+		// A server that was away owes one sweep, not all that it missed.
+		CatchupWindow: time.Minute,
+		Action: &client.ScheduleWorkflowAction{
+			ID: SweepID, Workflow: typeSweep, TaskQueue: Queue, Args: []any{SweepInput{Timing: r.timing}},
+			// A sweep that hangs must not stop the next ones; it holds no money state.
+			WorkflowRunTimeout: 10 * time.Minute,
+		},
+	})
+	if errors.Is(err, temporal.ErrScheduleAlreadyRunning) {
+		return false, nil
+	}
+	return err == nil, wrap("create sweep schedule", err)
+}
+
+// SweepInput starts Sweep.
+type SweepInput struct{ Timing Timing }
+
+func options(id, shop string) client.StartWorkflowOptions {
+	return client.StartWorkflowOptions{
+		ID: id, TaskQueue: Queue,
+		WorkflowIDReusePolicy:    enumspb.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE_FAILED_ONLY,
+		WorkflowIDConflictPolicy: enumspb.WORKFLOW_ID_CONFLICT_POLICY_USE_EXISTING,
+		Priority:                 temporal.Priority{FairnessKey: fairness(shop)},
+	}
+}
+
+// fairness keeps within the server's 64 bytes, and whole characters.
+func fairness(shop string) string { return strings.ToValidUTF8(shop[:min(len(shop), 64)], "") }
+
+// started reads "already started" as success: the run exists or has completed.
+func started(what string, err error) error {
+	if temporal.IsWorkflowExecutionAlreadyStartedError(err) {
+		return nil
+	}
+	return wrap(what, err)
+}
+
+func wrap(what string, err error) error {
+	if err == nil {
+		return nil
+	}
+	if _, gone := errors.AsType[*serviceerror.NotFound](err); gone {
+		return &payment.Error{Class: payment.NotFound, Message: what + ": no run", Err: err}
+	}
+	return &payment.Error{Class: payment.Unavailable, Message: what + ": the workflow service did not take it", Err: err}
+}

@@ -1,0 +1,48 @@
+package flow
+
+import (
+	"context"
+	"time"
+
+	"github.com/rs/zerolog"
+	"golang.org/x/sync/errgroup"
+
+	"tillflow/internal/payment"
+)
+
+// Soon starts charges behind an answer that must not wait: the committed row is
+// the acceptance, and the sweep starts what is not started here.
+type Soon struct {
+	*Runs
+	ctx   context.Context // of the process, not of a request
+	group errgroup.Group
+	log   zerolog.Logger
+}
+
+// startsAtOnce bounds the starts under way; beyond it the sweep takes over.
+const startsAtOnce = 64
+
+// NewSoon gives a Soon over runs. Its starts outlive ctx.
+func NewSoon(ctx context.Context, runs *Runs, log zerolog.Logger) *Soon {
+	s := &Soon{Runs: runs, ctx: context.WithoutCancel(ctx), log: log}
+	s.group.SetLimit(startsAtOnce)
+	return s
+}
+
+// StartSoon starts the charge in the background.
+func (s *Soon) StartSoon(ref payment.RunRef) {
+	taken := s.group.TryGo(func() error {
+		ctx, cancel := context.WithTimeout(s.ctx, 5*time.Second)
+		defer cancel()
+		if err := s.StartCharge(ctx, ref); err != nil {
+			s.log.Warn().Err(err).Str("payment_id", ref.PaymentID).Msg("charge not started now, the sweep starts it")
+		}
+		return nil
+	})
+	if !taken {
+		s.log.Warn().Str("payment_id", ref.PaymentID).Msg("too many starts at once, the sweep starts this charge")
+	}
+}
+
+// Wait waits for the starts under way; call it at shutdown, after HTTP stopped.
+func (s *Soon) Wait() { _ = s.group.Wait() } // its functions return no errors

@@ -1,0 +1,18 @@
+// Package workflows is what the business decides, deterministically.
+//
+//	workflow  id                                     messages                                            ends
+//	Charge    charge/<source>/<shop>/<external id>   psp-event, buyer-chose, buyer-returned;             told the shop: resolved or
+//	                                                 operator-resolve, retry-now, expire, add-note       rejected; deadline 48 h, decided at 47
+//	Reversal  reversal/<source>/<shop>/<their ref>   operator-resolve, retry-now, expire, add-note       money given back, or refused and a
+//	                                                                                                     person told; no deadline
+//	Sweep     sweep-<time>                           none                                                one pass over the rows
+//
+// A workflow carries ids. What is true stands in Postgres and comes back with
+// every step as a view; a run may be terminated, reset or lost with Temporal's
+// database, and the next one takes the story up from the rows. A run therefore
+// keeps in memory only what it waits for.
+//
+// Change anything about order or kind of commands only behind
+// workflow.GetVersion, with a constant in versions.go: recorded histories are
+// replayed in every build.
+package workflows
