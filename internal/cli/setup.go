@@ -1,0 +1,284 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/rs/zerolog"
+	"go.temporal.io/api/operatorservice/v1"
+	"go.temporal.io/sdk/client"
+
+	"tillflow/internal/config"
+	"tillflow/internal/crypt"
+	"tillflow/internal/flow"
+	"tillflow/internal/payment"
+	"tillflow/internal/psp"
+	"tillflow/internal/store"
+)
+
+// OpenStore opens the record alone, for commands that need no Temporal.
+func OpenStore(ctx context.Context, c config.Config, now func() time.Time, log zerolog.Logger) (*store.Store, error) {
+	masters, err := crypt.ParseKeyring(c.MasterKeys)
+	if err != nil {
+		return nil, fmt.Errorf("TILLFLOW_MASTER_KEYS: %w", err)
+	}
+	timing, err := c.Timing.Apply(flow.DefaultTiming())
+	if err != nil {
+		return nil, err
+	}
+	return store.Open(ctx, c.DatabaseURL.Reveal(), store.Options{
+		Now: now, Vault: crypt.NewVault(masters), MaxConns: int32(min(max(c.DatabaseConns, 1), 1000)),
+		SweepAfter: c.SweepAfter, DecideAhead: timing.DecideAhead, Log: log,
+	})
+}
+
+// clock is the service's clock as configured.
+func clock(c config.Config) func() time.Time {
+	return func() time.Time { return time.Now().Add(c.ClockOffset) }
+}
+
+// Migrate brings the database's schema and Temporal's search attributes up to
+// date. It may be repeated.
+func Migrate(ctx context.Context, c config.Config, log zerolog.Logger) error {
+	st, err := OpenStore(ctx, c, clock(c), log)
+	if err != nil {
+		return err
+	}
+	defer st.Close()
+	if err := st.Migrate(ctx); err != nil {
+		return err
+	}
+	tc, err := client.DialContext(ctx, temporalOptions(c, nil, log))
+	if err != nil {
+		return fmt.Errorf("connect to Temporal at %s: %w", c.TemporalAddress, err)
+	}
+	defer tc.Close()
+	// One call for all: names that exist are skipped by the server.
+	_, err = tc.OperatorService().AddSearchAttributes(ctx, &operatorservice.AddSearchAttributesRequest{
+		Namespace: c.TemporalNamespace, SearchAttributes: flow.SearchAttributes(),
+	})
+	if err != nil {
+		return fmt.Errorf("register search attributes: %w", err)
+	}
+	return nil
+}
+
+func migrate(ctx context.Context, e env, _ []string) error {
+	c, log, err := load(e)
+	if err != nil {
+		return err
+	}
+	if err := Migrate(ctx, c, log); err != nil {
+		return err
+	}
+	_, err = fmt.Fprintln(e.out, "database and search attributes are up to date")
+	return err
+}
+
+// withStore runs a command on the record.
+func withStore(ctx context.Context, e env, do func(config.Config, *store.Store) error) error {
+	c, log, err := load(e)
+	if err != nil {
+		return err
+	}
+	st, err := OpenStore(ctx, c, clock(c), log)
+	if err != nil {
+		return err
+	}
+	defer st.Close()
+	return do(c, st)
+}
+
+// flags builds a command's flag set, which reports to the caller's writer.
+func flags(e env, name string) *flag.FlagSet {
+	f := flag.NewFlagSet("tillflow "+name, flag.ContinueOnError)
+	f.SetOutput(e.err)
+	return f
+}
+
+// parse reads flags and insists on the required ones.
+func parse(f *flag.FlagSet, args []string, required ...string) error {
+	if err := f.Parse(args); err != nil {
+		return errUsage // the flag set has said what is wrong
+	}
+	for _, name := range required {
+		if f.Lookup(name).Value.String() == "" {
+			_, _ = fmt.Fprintf(f.Output(), "-%s is missing\n", name)
+			f.Usage()
+			return errUsage
+		}
+	}
+	return nil
+}
+
+func shopCommand(ctx context.Context, e env, args []string) error {
+	f := flags(e, "shop")
+	shop := f.String("shop", "", "permanent domain at Shopify, or a merchant's id for /api/v1")
+	label := f.String("label", "", "the shop's name as buyers read it")
+	mail := f.String("mail", "", "the merchant's address for operator mails")
+	locale := f.String("locale", "en", "language of those mails")
+	attempts := f.Int("max-attempts", 5, "declines after which a payment is ended, against card testing")
+	wait := f.Duration("refused-default", 24*time.Hour, "time until money goes back when the shop refuses our answer")
+	active := f.Bool("active", true, "false: new sessions are refused, payments under way go on")
+	token := f.Bool("token", false, "read an access token and a refresh token, one a line, from standard input")
+	expires := f.Duration("expires-in", time.Hour, "life of that access token; 0 for one that does not expire")
+	if err := parse(f, args, "shop"); err != nil {
+		return err
+	}
+	var access, refresh crypt.Secret
+	if *token {
+		var err error
+		if access, refresh, err = twoLines(e.in); err != nil {
+			return err
+		}
+		if access == "" || refresh == "" && *expires > 0 {
+			return errors.New("-token reads two lines from standard input, and one is missing: access token, refresh token")
+		}
+	}
+	return withStore(ctx, e, func(c config.Config, st *store.Store) error {
+		row, err := st.Shop(ctx, *shop)
+		if err != nil && payment.ClassOf(err, payment.Unavailable) != payment.NotFound {
+			return err
+		}
+		known := err == nil
+		row.Shop = *shop
+		// Of a shop that is known only what is given changes.
+		for name, set := range map[string]func(){
+			"label": func() { row.Label = *label }, "mail": func() { row.Mail = *mail }, "locale": func() { row.Locale = *locale },
+			"max-attempts": func() { row.MaxAttempts = *attempts }, "refused-default": func() { row.RefusedDefault = *wait },
+			"active": func() { row.Active = *active },
+		} {
+			if !known || given(f, name) {
+				set()
+			}
+		}
+		if err := st.PutShop(ctx, row); err != nil || !*token {
+			return err
+		}
+		var until time.Time
+		if *expires > 0 {
+			until = clock(c)().Add(*expires)
+		}
+		return st.PutToken(ctx, *shop, access, refresh, until)
+	})
+}
+
+// given reports whether a flag stands on the command line.
+func given(f *flag.FlagSet, name string) bool {
+	found := false
+	f.Visit(func(one *flag.Flag) { found = found || one.Name == name })
+	return found
+}
+
+func twoLines(r io.Reader) (first, second crypt.Secret, err error) {
+	text, err := io.ReadAll(io.LimitReader(r, 64<<10))
+	a, b, _ := strings.Cut(strings.TrimSpace(string(text)), "\n")
+	return crypt.Secret(strings.TrimSpace(a)), crypt.Secret(strings.TrimSpace(b)), err
+}
+
+func accountCommand(ctx context.Context, e env, args []string) error {
+	f := flags(e, "account")
+	shop := f.String("shop", "", "the shop")
+	provider := f.String("provider", "", "stripe or sandbox")
+	label := f.String("label", "", "what the buyer reads on the pay page")
+	live := f.Bool("live", false, "an account for real money; else the provider's test mode")
+	position := f.Int("position", 0, "place on the pay page")
+	disable := f.Bool("disable", false, "offer it no more; payments under way go on, with the credentials that stand when none are given")
+	if err := parse(f, args, "shop", "provider", "label"); err != nil {
+		return err
+	}
+	credentials, err := readCredentials(e.in)
+	if err != nil {
+		return err
+	}
+	keep := *disable && len(credentials) == 0
+	return withStore(ctx, e, func(c config.Config, st *store.Store) error {
+		connectors, err := newConnectors(c, st, clock(c), outboundClient())
+		if err != nil {
+			return err
+		}
+		connector, err := connectors.Connector(*provider)
+		if err != nil {
+			return err
+		}
+		if keep { // payments under way need the credentials that stand
+			credentials = nil
+		} else if err := verify(ctx, connector, psp.Account{ID: "new", Shop: *shop, Live: *live, Credentials: credentials}); err != nil {
+			return err
+		}
+		id, err := st.PutAccount(ctx, store.Account{Shop: *shop, Provider: *provider, Live: *live, Label: *label, Position: *position, Enabled: !*disable}, credentials)
+		if err != nil {
+			return err
+		}
+		_, err = fmt.Fprintf(e.out, "account %s\nwebhook address: %s/webhook/%s/%s\n", id, c.PublicURL, *provider, id)
+		return err
+	})
+}
+
+// verify makes a live call with new credentials before they are kept.
+func verify(ctx context.Context, connector psp.Connector, acc psp.Account) error {
+	verifier, ok := connector.(psp.Verifier)
+	if !ok {
+		return nil
+	}
+	if err := verifier.VerifyAccount(ctx, acc); err != nil {
+		return fmt.Errorf("%s does not accept these credentials, nothing was stored: %w", connector.Name(), err)
+	}
+	return nil
+}
+
+// readCredentials reads name=value lines, so that secrets stand in no process
+// list and no shell history.
+func readCredentials(r io.Reader) (map[string]string, error) {
+	text, err := io.ReadAll(io.LimitReader(r, 64<<10))
+	if err != nil {
+		return nil, err
+	}
+	set := map[string]string{}
+	for line := range strings.Lines(string(text)) {
+		if line = strings.TrimSpace(line); line == "" {
+			continue
+		}
+		name, value, found := strings.Cut(line, "=")
+		name = strings.TrimSpace(name)
+		_, twice := set[name]
+		switch {
+		case !found, name == "":
+			return nil, errors.New("credentials are lines name=value on standard input; a line has no name or no equals sign")
+		case twice:
+			return nil, fmt.Errorf("credential %q stands on two lines", name)
+		}
+		set[name] = strings.TrimSpace(value)
+	}
+	return set, nil
+}
+
+func keyCommand(ctx context.Context, e env, args []string) error {
+	f := flags(e, "key")
+	shop := f.String("shop", "", "the shop")
+	label := f.String("label", "", "what the key is for")
+	revoke := f.String("revoke", "", "end the key with this id instead")
+	if err := parse(f, args); err != nil {
+		return err
+	}
+	return withStore(ctx, e, func(_ config.Config, st *store.Store) error {
+		if *revoke != "" {
+			return st.RevokeAPIKey(ctx, *revoke)
+		}
+		if *shop == "" || *label == "" {
+			f.Usage()
+			return errUsage
+		}
+		id, key, err := st.CreateAPIKey(ctx, *shop, *label)
+		if err != nil {
+			return err
+		}
+		_, err = fmt.Fprintf(e.out, "id  %s\nkey %s\nThe key is shown this once; only its hash is kept.\n", id, key.Reveal())
+		return err
+	})
+}
