@@ -226,28 +226,29 @@ func (g *Gateway) absent(ctx context.Context, line *line, events []payment.Event
 
 // lookLate looks whether money came after all to an attempt that was given up,
 // and for the provider's fee where a message proved the success without it.
-// Whatever else the provider says changes nothing.
-func (g *Gateway) lookLate(ctx context.Context, attemptID string) error {
+// Whatever else the provider says changes nothing. found: late money is here.
+func (g *Gateway) lookLate(ctx context.Context, attemptID string) (found bool, err error) {
 	send, err := g.Records.LoadAttempt(ctx, attemptID)
 	if err != nil {
-		return err
+		return false, err
 	}
 	if !send.Attempt.State.Decided() {
-		return nil // its run looks after it
+		return false, nil // its run looks after it
 	}
 	line, err := g.open(ctx, send)
 	if err != nil {
-		return err
+		return false, err
 	}
 	out, err := line.inquire(ctx)
 	if isClass(err, payment.NotFound) {
-		return nil
+		return false, nil
 	}
 	if err != nil {
-		return err
+		return false, err
 	}
-	_, err = g.Records.RecordFinding(ctx, line.finding(out, payment.ByLookup))
-	return err
+	f := line.finding(out, payment.ByLookup)
+	_, err = g.Records.RecordFinding(ctx, f)
+	return f.State.Succeeded() && !send.Attempt.State.Succeeded(), err
 }
 
 // proof gives the finding of the first event that proves a final state, acting

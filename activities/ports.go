@@ -75,7 +75,7 @@ type Due interface {
 	DueCharges(ctx context.Context, limit int) ([]payment.RunRef, error)
 	DueMoves(ctx context.Context, limit int) ([]payment.MoveRef, error)
 	DueEvents(ctx context.Context, limit int) ([]payment.EventRef, error)
-	DueWatches(ctx context.Context, limit int) ([]string, error) // attempt ids
+	DueWatches(ctx context.Context, limit int) ([]payment.EventRef, error)
 	DueNotices(ctx context.Context, limit int) ([]payment.Notice, error)
 	NoticeSent(ctx context.Context, id int64) error
 	// Hasten makes the rows of ended runs due at once.

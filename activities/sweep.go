@@ -55,10 +55,20 @@ func (s *Sweep) SweepRows(ctx context.Context) (SweepResult, error) {
 	if err != nil {
 		return res, plainErr(err)
 	}
-	for i, err := range atOnce(watches, func(id string) error { return s.Gateway.lookLate(ctx, id) }) {
-		res.count(&res.Watches, s.log("look for late success", watches[i], err))
+	for i, err := range atOnce(watches, func(w payment.EventRef) error { return s.lookLate(ctx, w) }) {
+		res.count(&res.Watches, s.log("look for late success", watches[i].AttemptID, err))
 	}
 	return res, nil
+}
+
+// lookLate looks for money that came to a given-up attempt, and wakes the charge
+// if it has not ended: it may have to start a reversal.
+func (s *Sweep) lookLate(ctx context.Context, w payment.EventRef) error {
+	found, err := s.Gateway.lookLate(ctx, w.AttemptID)
+	if err != nil || !found || w.Closed {
+		return err
+	}
+	return s.Runs.SignalEvent(ctx, w)
 }
 
 // looksAtOnce bounds the looks of one sweep that are under way together: a

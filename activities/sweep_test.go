@@ -23,7 +23,7 @@ type due struct {
 	charges  []payment.RunRef
 	moves    []payment.MoveRef
 	events   []payment.EventRef
-	watches  []string
+	watches  []payment.EventRef
 	notices  []payment.Notice
 	ended    []payment.EndedRun
 	hastened []payment.EndedRun
@@ -54,7 +54,7 @@ func (d *due) DueEvents(context.Context, int) ([]payment.EventRef, error) {
 	return d.events, d.broken["events"]
 }
 
-func (d *due) DueWatches(context.Context, int) ([]string, error) {
+func (d *due) DueWatches(context.Context, int) ([]payment.EventRef, error) {
 	return d.watches, d.broken["watches"]
 }
 
@@ -116,7 +116,7 @@ func TestSweep(t *testing.T) {
 		t.Parallel()
 		d := &due{
 			charges: []payment.RunRef{{PaymentID: "p1"}, {PaymentID: "p2"}},
-			watches: []string{"no-such-attempt"},
+			watches: []payment.EventRef{{AttemptID: "no-such-attempt", Closed: true}},
 			broken:  map[string]error{"charge p1": errors.New("temporal is away"), "ended": errors.New("no visibility")},
 		}
 		res, err := setup(t, activitytest.Advisory()).sweep(d).SweepRows(t.Context())
@@ -163,7 +163,7 @@ func TestSweep(t *testing.T) {
 		require.NoError(t, err)
 		_, err = b.records.DecideReject(t.Context(), pay, payment.TimedOut)
 		require.NoError(t, err)
-		d := &due{watches: []string{id}}
+		d := &due{watches: []payment.EventRef{{AttemptID: id, Closed: true}}}
 
 		res, err := b.sweep(d).SweepRows(t.Context())
 		require.NoError(t, err)
@@ -187,7 +187,7 @@ func TestSweep(t *testing.T) {
 		_, err := b.shut(id)
 		require.NoError(t, err)
 		b.acme.Forget(id)
-		res, err := b.sweep(&due{watches: []string{id}}).SweepRows(t.Context())
+		res, err := b.sweep(&due{watches: []payment.EventRef{{AttemptID: id, Closed: true}}}).SweepRows(t.Context())
 		require.NoError(t, err)
 		require.Equal(t, activities.SweepResult{Watches: 1}, res)
 		require.Equal(t, payment.Closed, b.attempt().State)
@@ -209,7 +209,7 @@ func TestALookThatHangsDelaysNoOther(t *testing.T) {
 	b.acme.Script(activitytest.CallInquire, activitytest.Answer{First: func() {
 		require.Eventually(t, otherLooked, 10*time.Second, time.Millisecond)
 	}})
-	res, err := b.sweep(&due{watches: []string{first, second}}).SweepRows(t.Context())
+	res, err := b.sweep(&due{watches: []payment.EventRef{{AttemptID: first, Closed: true}, {AttemptID: second, Closed: true}}}).SweepRows(t.Context())
 	require.NoError(t, err)
 	require.Equal(t, 2, res.Watches)
 }

@@ -21,6 +21,8 @@ import (
 type Pages interface {
 	// Page reads everything about a token in one query; payment.NotFound for an unknown one.
 	Page(ctx context.Context, token string) (payment.Page, error)
+	// Revision grows with every change that a page may show; far cheaper than Page.
+	Revision(ctx context.Context, token string) (int64, error)
 	// Choose notes the buyer's choice. The account of the unfinished checkout is no new choice.
 	Choose(ctx context.Context, token, accountID string) (payment.RunRef, error)
 	// Leave notes that the buyer wants to go back to the shop.
@@ -269,13 +271,21 @@ func (h *Handler) answer(c echo.Context, err error) error {
 	return h.views.trouble(c, err)
 }
 
-// until reads the page again and again, for a while at most, until it fits.
+// until looks again and again, for a while at most, until the page fits. The
+// page is read again only when it has changed.
 func (h *Handler) until(c echo.Context, within time.Duration, fits func(payment.Page) bool) (payment.Page, error) {
-	ctx := c.Request().Context()
+	ctx, token := c.Request().Context(), c.Param("token")
 	end, pause := time.NewTimer(within), firstGlance
 	defer end.Stop()
+	seen := int64(-1)
+	var p payment.Page
 	for {
-		p, err := h.read(ctx, c.Param("token"))
+		// The revision is read before the page: what changes between is seen next time.
+		now, err := h.Pages.Revision(ctx, token)
+		if err == nil && now != seen {
+			p, err = h.read(ctx, token)
+			seen = now
+		}
 		if err != nil || fits(p) {
 			return p, err
 		}
@@ -286,7 +296,7 @@ func (h *Handler) until(c echo.Context, within time.Duration, fits func(payment.
 			return p, ctx.Err()
 		case <-end.C:
 			glance.Stop()
-			return h.read(ctx, c.Param("token"))
+			return p, nil
 		case <-glance.C:
 		}
 		pause = min(2*pause, slowGlance)

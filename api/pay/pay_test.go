@@ -47,6 +47,13 @@ func (r *record) Page(_ context.Context, token string) (payment.Page, error) {
 	return r.pages[min(r.reads, len(r.pages))-1], r.broken
 }
 
+// Revision says that every look may be news.
+func (r *record) Revision(context.Context, string) (int64, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return int64(r.reads), nil
+}
+
 func (r *record) Choose(context.Context, string, string) (payment.RunRef, error) {
 	return payment.RunRef{}, r.refusal
 }

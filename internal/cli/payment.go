@@ -255,7 +255,8 @@ func (s *Service) deliver(ctx context.Context, update, actionID string, d paymen
 	return err
 }
 
-// doubtful finds the one attempt that a person can have looked up.
+// doubtful finds the one attempt that a person can have looked up. Where none is
+// unfinished the decision is about money that is here, and the row knows which.
 func doubtful(d payment.Details) (string, error) {
 	var found []string
 	for _, a := range d.Attempts {
@@ -263,7 +264,10 @@ func doubtful(d payment.Details) (string, error) {
 			found = append(found, a.ID)
 		}
 	}
-	if len(found) != 1 {
+	if len(found) == 0 {
+		return "", nil
+	}
+	if len(found) > 1 {
 		return "", fmt.Errorf("%d attempts are unfinished; name the one you looked up with -attempt", len(found))
 	}
 	return found[0], nil

@@ -56,7 +56,7 @@ func (r *Runs) chargeOptions(ref payment.RunRef) client.StartWorkflowOptions {
 	o := options(ChargeID(ref.Source, ref.Shop, ref.ExternalID), ref.Shop)
 	o.EnableEagerStart = r.eager
 	o.StaticSummary = fmt.Sprintf("charge %s", ref.Amount)
-	o.TypedSearchAttributes = chargeAttributes(ref, ref.ReceivedAt.Add(r.timing.Resolution))
+	o.TypedSearchAttributes = chargeAttributes(ref, r.timing)
 	return o
 }
 

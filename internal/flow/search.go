@@ -1,8 +1,6 @@
 package flow
 
 import (
-	"time"
-
 	enumspb "go.temporal.io/api/enums/v1"
 	"go.temporal.io/sdk/temporal"
 
@@ -36,11 +34,13 @@ func SearchAttributes() map[string]enumspb.IndexedValueType {
 	return all
 }
 
-func chargeAttributes(r payment.RunRef, deadline time.Time) temporal.SearchAttributes {
+func chargeAttributes(r payment.RunRef, t Timing) temporal.SearchAttributes {
+	deadline := r.ReceivedAt.Add(t.Resolution)
 	return temporal.NewSearchAttributes(
 		PayShop.ValueSet(r.Shop), PayOp.ValueSet(string(payment.OpCharge)), PayRef.ValueSet(r.ExternalID),
 		PayStatus.ValueSet(string(payment.AwaitingBuyer)), PayDeadline.ValueSet(deadline),
 		PayNeedsOperator.ValueSet(false), PayAmountMinor.ValueSet(r.Amount.Minor),
+		PayClockName.ValueSet("decision"), PayNextClock.ValueSet(deadline.Add(-t.DecideAhead)),
 	)
 }
 

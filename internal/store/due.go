@@ -125,11 +125,13 @@ const claimEvents = `
 // that no run listens for them: the charge is over, or the event is about a move,
 // whose run listens to nothing.
 func (s *Store) DueEvents(ctx context.Context, limit int) ([]payment.EventRef, error) {
-	return due(ctx, s, claiming{"claim due events", claimEvents, limit}, func(row pgx.CollectableRow) (payment.EventRef, error) {
-		var e payment.EventRef
-		err := row.Scan(append(scanRun(&e.Run), &e.EventID, &e.AttemptID, &e.Closed)...)
-		return e, err
-	})
+	return due(ctx, s, claiming{"claim due events", claimEvents, limit}, scanEvent)
+}
+
+func scanEvent(row pgx.CollectableRow) (payment.EventRef, error) {
+	var e payment.EventRef
+	err := row.Scan(append(scanRun(&e.Run), &e.EventID, &e.AttemptID, &e.Closed)...)
+	return e, err
 }
 
 const claimWatches = `
@@ -142,18 +144,22 @@ const claimWatches = `
 		SET watch_at = CASE WHEN p.watch_until > @now THEN
 		        least(@now::timestamptz + greatest((p.watch_until - @now::timestamptz) / @watch_looks::int, @min_watch::interval), p.watch_until) END
 		FROM due WHERE p.id = due.id
-		RETURNING p.id
+		RETURNING p.*
 	)
-	SELECT a.id::text
-	FROM claimed JOIN attempts a ON a.payment_id = claimed.id JOIN operations o ON o.id = a.operation_id
+	SELECT p.id::text, p.source, p.shop, p.external_id, c.provider, p.kind, p.amount_minor, p.currency, p.test, p.received_at,
+	       0::bigint, a.id::text, p.closed_at IS NOT NULL
+	FROM claimed p
+	JOIN attempts a ON a.payment_id = p.id
+	JOIN operations o ON o.id = a.operation_id
+	JOIN accounts c ON c.id = a.account_id
 	WHERE o.kind = 'charge' AND (a.state IN ('declined', 'closed', 'not_done') OR a.state = 'done' AND NOT a.fee_booked)
 	ORDER BY a.first_sent_at, a.id`
 
 // DueWatches claims payments for whose given-up attempts a success may still
-// appear, or whose fee is not known yet, and answers those attempts. limit
-// counts payments.
-func (s *Store) DueWatches(ctx context.Context, limit int) ([]string, error) {
-	return due(ctx, s, claiming{"claim due watches", claimWatches, limit}, pgx.RowTo[string])
+// appear, or whose fee is not known yet, and answers those attempts with the run
+// that should hear of what is found. limit counts payments.
+func (s *Store) DueWatches(ctx context.Context, limit int) ([]payment.EventRef, error) {
+	return due(ctx, s, claiming{"claim due watches", claimWatches, limit}, scanEvent)
 }
 
 // noticesPerHour bounds the mails to one shop: when a provider is away a

@@ -98,7 +98,7 @@ func TestDueMoves(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, []payment.MoveRef{{
 		OperationID: v.Reversals[0].OperationID, PaymentID: s.ID, Kind: payment.OpReversal, Source: s.Source, Shop: shop,
-		ExternalRef: "pi_" + send.Attempt.ID, Provider: "psp", Amount: eur(1230), At: at,
+		ExternalRef: "psp:pi_" + send.Attempt.ID, Provider: "psp", Amount: eur(1230), At: at,
 	}}, list)
 	list, err = b.DueMoves(t.Context(), 10)
 	require.NoError(t, err)
@@ -143,7 +143,10 @@ func TestDueWatches(t *testing.T) {
 			list, err := b.DueWatches(t.Context(), 10)
 			require.NoError(t, err)
 			if len(list) > 0 {
-				require.Equal(t, []string{send.Attempt.ID}, list)
+				require.Len(t, list, 1)
+				require.Equal(t, send.Attempt.ID, list[0].AttemptID)
+				require.Equal(t, send.PaymentID, list[0].Run.PaymentID)
+				require.False(t, list[0].Closed)
 				at = append(at, b.clock.Now().Sub(start))
 			}
 		}

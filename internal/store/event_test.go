@@ -199,7 +199,7 @@ func TestEventAfterTheEnd(t *testing.T) {
 		require.Nil(t, stored.Signal)
 		require.Equal(t, &payment.MoveRef{
 			OperationID: b.view(s).Reversals[0].OperationID, PaymentID: s.ID, Kind: payment.OpReversal, Source: s.Source, Shop: shop,
-			ExternalRef: "pi_" + send.Attempt.ID, Provider: "psp", Amount: eur(1230), At: b.clock.Now(),
+			ExternalRef: "psp:pi_" + send.Attempt.ID, Provider: "psp", Amount: eur(1230), At: b.clock.Now(),
 		}, stored.Reversal)
 		require.True(t, b.store(b.event("evt_1", send, payment.Done)).Duplicate)
 		require.Equal(t, "nothing new", b.store(b.event("evt_2", send, payment.Done)).Note)

@@ -145,3 +145,12 @@ func (s *Store) Leave(ctx context.Context, token string) (payment.RunRef, error)
 	})
 	return run, failure("leave", err)
 }
+
+// Revision grows with every change that a waiting page may show. It costs a
+// fraction of a Page, for pages that look again and again.
+func (s *Store) Revision(ctx context.Context, token string) (int64, error) {
+	var n int64
+	err := s.pool.QueryRow(ctx, `
+		SELECT coalesce((SELECT max(t.id) FROM timeline t WHERE t.payment_id = p.id), 0) FROM payments p WHERE p.token = $1`, token).Scan(&n)
+	return n, failure("read revision", err)
+}

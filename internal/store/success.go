@@ -151,7 +151,7 @@ func (r *record) giveBack(a *attemptRow, reason string) error {
 	}
 	o := &operationRow{
 		ID: id, Kind: payment.OpReversal, ParentAttempt: &a.ID, AmountMinor: a.ActualMinor, Currency: a.ActualCurrency,
-		State: operationOpen, ExternalRef: a.moneyRef(),
+		State: operationOpen, ExternalRef: a.Provider + ":" + a.moneyRef(), // two providers may use one reference
 	}
 	r.batch.Queue(insertReversal, pgx.NamedArgs{
 		"id": o.ID, "payment": r.p.ID, "parent": a.ID, "minor": o.AmountMinor, "currency": o.Currency, "reason": reason,

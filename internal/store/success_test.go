@@ -22,7 +22,7 @@ func TestGroup(t *testing.T) {
 		v := b.find(sendSecond, payment.Done)
 		require.Equal(t, payment.Undecided, v.Final)
 		require.Equal(t, payment.Duplicate, v.Shut)
-		require.Equal(t, []payment.Reversal{{OperationID: v.Reversals[0].OperationID, ExternalRef: "pi_" + sendSecond.Attempt.ID}}, v.Reversals)
+		require.Equal(t, []payment.Reversal{{OperationID: v.Reversals[0].OperationID, ExternalRef: "psp:pi_" + sendSecond.Attempt.ID}}, v.Reversals)
 		v, err := b.DecideReject(t.Context(), second.ID, payment.Duplicate)
 		require.NoError(t, err)
 		require.Equal(t, payment.Reject, v.Final)
