@@ -62,7 +62,7 @@ func pspSend(ctx workflow.Context, t flow.Timing, summary string) workflow.Conte
 func pspWatch(ctx workflow.Context, t flow.Timing, summary string) workflow.Context {
 	return workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
 		StartToCloseTimeout: t.SendTimeout,
-		RetryPolicy:         &temporal.RetryPolicy{InitialInterval: 30 * t.RetryFirst, BackoffCoefficient: 2, MaximumInterval: t.LookMax},
+		RetryPolicy:         &temporal.RetryPolicy{InitialInterval: min(30*t.RetryFirst, t.LookMax), BackoffCoefficient: 2, MaximumInterval: t.LookMax},
 		Summary:             summary,
 	})
 }

@@ -312,9 +312,10 @@ func (c *charge) failed(ctx workflow.Context, err error, what string) error {
 }
 
 // took takes a fresh view after a success: pauses grow from the start again, and
-// a decided answer waits for none.
+// neither a decided answer nor the end of an attempt waits for one that was
+// about what is over now.
 func (c *charge) took(view payment.View) {
-	if view.Final != c.view.Final {
+	if view.Final != c.view.Final || len(view.Unfinished) < len(c.view.Unfinished) {
 		c.endRest()
 	}
 	c.view, c.pause = view, 0

@@ -86,6 +86,20 @@ func TestDeadline(t *testing.T) {
 		s.told(pending, resolve)
 		require.Equal(t, payment.NobodyNeeded, s.operator())
 	})
+
+	t.Run("a refusal that ends the doubt is told at once, not after the pause", func(t *testing.T) {
+		t.Parallel()
+		s := begin(t)
+		s.at(time.Minute, func() { s.choose("acme") })
+		s.at(2*time.Minute, func() { s.acme.Set(attempt(1), psp.Processing); s.returns() })
+		s.at(decision+10*time.Minute, func() {
+			require.Equal(t, payment.InDoubt, s.operator())
+			s.webhook(attempt(1), payment.Declined)
+		})
+		s.run()
+		s.told(pending, reject)
+		require.Equal(t, s.start.Add(decision+10*time.Minute), s.shop.HeardAt(reject))
+	})
 }
 
 func TestInDoubtAtTheDeadline(t *testing.T) {

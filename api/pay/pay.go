@@ -296,7 +296,7 @@ func (h *Handler) until(c echo.Context, within time.Duration, fits func(payment.
 			return p, ctx.Err()
 		case <-end.C:
 			glance.Stop()
-			return p, nil
+			return h.read(ctx, token)
 		case <-glance.C:
 		}
 		pause = min(2*pause, slowGlance)

@@ -35,14 +35,12 @@ const (
 	buyerMail = "ada.canary@example.com"
 )
 
-// completed is a paid checkout as Stripe tells it, with a person in it.
-const completed = `{
-	"id": "evt_1", "object": "event", "type": "checkout.session.completed", "created": 1795176000, "livemode": false,
+// paid is money that came, as Stripe tells it, with a person in it.
+const paid = `{
+	"id": "evt_1", "object": "event", "type": "payment_intent.succeeded", "created": 1795176000, "livemode": false,
 	"data": {"object": {
-		"id": "cs_test_1", "object": "checkout.session", "client_reference_id": "` + attempt + `", "livemode": false,
-		"metadata": {"tillflow_attempt": "` + attempt + `", "tillflow_kind": "sale"},
-		"status": "complete", "payment_status": "paid", "amount_total": 4990, "currency": "eur", "payment_intent": "pi_1",
-		"customer_details": {"email": "` + buyerMail + `"}
+		"id": "pi_1", "object": "payment_intent", "livemode": false, "status": "succeeded", "amount": 4990, "amount_received": 4990,
+		"currency": "eur", "metadata": {"attempt_id": "` + attempt + `", "kind": "sale"}, "receipt_email": "` + buyerMail + `"
 	}}
 }`
 

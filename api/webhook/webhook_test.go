@@ -24,13 +24,13 @@ func TestGood(t *testing.T) {
 		t.Parallel()
 		b := setup(t)
 		b.events.answer = payment.Stored{Signal: &chargeRun}
-		require.Equal(t, http.StatusOK, b.good(t, completed).Code)
+		require.Equal(t, http.StatusOK, b.good(t, paid).Code)
 		require.Equal(t, []string{"store", "signal"}, b.order)
 		require.Equal(t, []payment.EventRef{chargeRun}, b.runs.signals)
-		sum := sha256.Sum256([]byte(completed))
+		sum := sha256.Sum256([]byte(paid))
 		require.Equal(t, []payment.IncomingEvent{{
-			AccountID: account, EventID: "evt_1", Type: "checkout.session.completed", BodyHash: sum[:], AttemptID: attempt,
-			Ref: "cs_test_1", PaymentRef: "pi_1", State: payment.Done, Amount: money.New(4990, "EUR"), At: time.Unix(1795176000, 0).UTC(),
+			AccountID: account, EventID: "evt_1", Type: "payment_intent.succeeded", BodyHash: sum[:], AttemptID: attempt,
+			PaymentRef: "pi_1", State: payment.Done, Amount: money.New(4990, "EUR"), At: time.Unix(1795176000, 0).UTC(),
 		}}, b.events.stored, "ids, amounts and a hash: no body and no person")
 		require.NotContains(t, b.log.String(), buyerMail)
 	})
@@ -38,7 +38,7 @@ func TestGood(t *testing.T) {
 		t.Parallel()
 		b := setup(t)
 		b.events.answer = payment.Stored{Reversal: &payment.MoveRef{OperationID: "o1"}, Note: "recorded"}
-		require.Equal(t, http.StatusOK, b.good(t, completed).Code)
+		require.Equal(t, http.StatusOK, b.good(t, paid).Code)
 		require.Equal(t, []string{"store", "reverse"}, b.order)
 		require.Equal(t, []payment.MoveRef{{OperationID: "o1"}}, b.runs.reversals)
 	})
@@ -47,7 +47,7 @@ func TestGood(t *testing.T) {
 		b := setup(t)
 		b.events.answer = payment.Stored{Duplicate: true}
 		for range 3 {
-			require.Equal(t, http.StatusOK, b.good(t, completed).Code)
+			require.Equal(t, http.StatusOK, b.good(t, paid).Code)
 		}
 		require.Equal(t, []string{"store", "store", "store"}, b.order)
 	})
@@ -66,7 +66,7 @@ func TestGood(t *testing.T) {
 		t.Parallel()
 		b := setup(t)
 		b.events.answer = payment.Stored{Suspicious: true, Note: "came again with another body"}
-		require.Equal(t, http.StatusOK, b.good(t, completed).Code)
+		require.Equal(t, http.StatusOK, b.good(t, paid).Code)
 		require.Equal(t, []string{"store"}, b.order)
 		require.Contains(t, b.log.String(), `"level":"warn"`)
 		require.Contains(t, b.log.String(), "came again with another body")
@@ -76,7 +76,7 @@ func TestGood(t *testing.T) {
 		for _, answer := range []payment.Stored{{Signal: &chargeRun}, {Reversal: &payment.MoveRef{OperationID: "o1"}}} {
 			b := setup(t)
 			b.events.answer, b.runs.err = answer, errors.New("temporal is away")
-			require.Equal(t, http.StatusOK, b.good(t, completed).Code)
+			require.Equal(t, http.StatusOK, b.good(t, paid).Code)
 			require.Len(t, b.events.stored, 1)
 			require.Len(t, b.order, 2)
 			require.Contains(t, b.log.String(), "temporal is away")
@@ -86,22 +86,22 @@ func TestGood(t *testing.T) {
 
 func TestSignature(t *testing.T) {
 	t.Parallel()
-	good := signature(secret, completed, noon)
+	good := signature(secret, paid, noon)
 	for name, signed := range map[string]string{
 		"no signature":                   "",
 		"a header that is none":          "canary",
-		"another account's secret":       signature("whsec_other", completed, noon),
-		"another body's signature":       signature(secret, completed+" ", noon),
-		"another time's signature":       strings.Replace(good, "t=1795", "t=1794", 1),
+		"another account's secret":       signature("whsec_other", paid, noon),
+		"another body's signature":       signature(secret, paid+" ", noon),
+		"another time's signature":       strings.Replace(good, "t=1795176000", "t=1795176001", 1),
 		"a cut signature":                good[:len(good)-2],
-		"a message that is stale":        signature(secret, completed, noon.Add(-301*time.Second)),
-		"a message from the future":      signature(secret, completed, noon.Add(301*time.Second)),
+		"a message that is stale":        signature(secret, paid, noon.Add(-301*time.Second)),
+		"a message from the future":      signature(secret, paid, noon.Add(301*time.Second)),
 		"a scheme that we do not accept": strings.Replace(good, "v1=", "v0=", 1),
 	} {
 		t.Run(name+" is 401 and nothing is stored", func(t *testing.T) {
 			t.Parallel()
 			b := setup(t)
-			rec := b.send(t, "/webhook/stripe/"+account, completed, signed)
+			rec := b.send(t, "/webhook/stripe/"+account, paid, signed)
 			requireProblem(t, http.StatusUnauthorized, rec)
 			b.requireNothing(t, rec)
 			require.Contains(t, b.log.String(), "webhook refused")
@@ -111,7 +111,7 @@ func TestSignature(t *testing.T) {
 	t.Run("live messages are not believed on a test account", func(t *testing.T) {
 		t.Parallel()
 		b := setup(t)
-		rec := b.good(t, strings.ReplaceAll(completed, `"livemode": false`, `"livemode": true`))
+		rec := b.good(t, strings.ReplaceAll(paid, `"livemode": false`, `"livemode": true`))
 		requireProblem(t, http.StatusUnauthorized, rec)
 		b.requireNothing(t, rec)
 	})
@@ -128,7 +128,7 @@ func TestSignature(t *testing.T) {
 
 func TestAddress(t *testing.T) {
 	t.Parallel()
-	signed := signature(secret, completed, noon)
+	signed := signature(secret, paid, noon)
 	for name, path := range map[string]string{
 		"an unknown account":             "/webhook/stripe/0190a0c4-0000-7000-8000-00000000ffff",
 		"an account that is no id":       "/webhook/stripe/acme",
@@ -142,7 +142,7 @@ func TestAddress(t *testing.T) {
 		t.Run(name+" is 404 and nothing is stored", func(t *testing.T) {
 			t.Parallel()
 			b := setup(t)
-			rec := b.send(t, path, completed, signed)
+			rec := b.send(t, path, paid, signed)
 			requireProblem(t, http.StatusNotFound, rec)
 			b.requireNothing(t, rec)
 		})
@@ -153,7 +153,7 @@ func TestLimits(t *testing.T) {
 	t.Parallel()
 	t.Run("a body over the limit is 413, announced or not", func(t *testing.T) {
 		t.Parallel()
-		large := completed + strings.Repeat(" ", 512<<10)
+		large := paid + strings.Repeat(" ", 512<<10)
 		for _, length := range []int64{int64(len(large)), -1} {
 			b := setup(t)
 			r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/webhook/stripe/"+account, strings.NewReader(large))
@@ -170,17 +170,17 @@ func TestLimits(t *testing.T) {
 		away := &payment.Error{Class: payment.Unavailable, Message: "the database is out of reach"}
 		b := setup(t)
 		b.events.fault = away
-		rec := b.good(t, completed)
+		rec := b.good(t, paid)
 		requireProblem(t, http.StatusServiceUnavailable, rec)
 		require.NotEmpty(t, rec.Header().Get("Retry-After"))
 		require.Equal(t, []string{"store"}, b.order, "nobody is woken for a message that is not stored")
 
 		b.events.fault, b.events.answer = nil, payment.Stored{Signal: &chargeRun}
-		require.Equal(t, http.StatusOK, b.good(t, completed).Code)
+		require.Equal(t, http.StatusOK, b.good(t, paid).Code)
 		require.Len(t, b.runs.signals, 1)
 
 		b = setup(t)
 		b.events.err = away
-		requireProblem(t, http.StatusServiceUnavailable, b.good(t, completed))
+		requireProblem(t, http.StatusServiceUnavailable, b.good(t, paid))
 	})
 }

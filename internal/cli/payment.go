@@ -109,7 +109,7 @@ func printPayment(out io.Writer, c config.Config, d payment.Details) error {
 	r := d.Run
 	w := tabwriter.NewWriter(out, 0, 4, 2, ' ', 0)
 	fmt.Fprintf(w, "payment\t%s\n%s of\t%s for %s (session %s)\n", r.PaymentID, r.Kind, r.Amount, r.Shop, r.ExternalID)
-	fmt.Fprintf(w, "state\t%s\nanswer\t%s %s\n", d.State, answerOf(d.Summary), d.FinalReason)
+	fmt.Fprintf(w, "state\t%s\nanswer\t%s\n", d.State, strings.TrimSpace(answerOf(d.Summary)+" "+string(d.FinalReason)))
 	fmt.Fprintf(w, "received\t%s\ndeadline\t%s\n", when(r.ReceivedAt), when(d.DeadlineAt))
 	if d.Operator != payment.NobodyNeeded {
 		fmt.Fprintf(w, "NEEDS A PERSON\t%s since %s\n", d.Operator, when(d.OperatorSince))

@@ -65,7 +65,7 @@ func (r *record) find(ctx context.Context, tx pgx.Tx, f payment.Finding) error {
 	if r.holdOfSale(a, f.State) && r.awaited(a) {
 		f.State = payment.Working
 	}
-	was := a.State
+	was, no := a.State, a.Decline
 	next, changed := was.Advance(f.State)
 	contradicted := !changed && a.contradicts(f.State, f.Amount) && r.p.Operator != payment.WrongAmount
 	if learned := a.learn(f, next, changed); !changed && !learned && !contradicted {
@@ -90,6 +90,9 @@ func (r *record) find(ctx context.Context, tx pgx.Tx, f payment.Finding) error {
 		if err := r.follow(ctx, tx, a, step{was, evidence, f.LateSuccess}); err != nil {
 			return err
 		}
+	} else if a.Decline != no {
+		// A refusal on the provider's page, where the buyer may try again.
+		r.noteAttempt(a, evidence, line{what: "refused", detail: orElse(a.Code, string(a.Decline))})
 	}
 	if contradicted {
 		r.call(payment.WrongAmount)
@@ -160,7 +163,8 @@ func (a *attemptRow) learn(f payment.Finding, next payment.AttemptState, changed
 	}
 	if changed || next == payment.Open && f.State == payment.Open {
 		a.URL = orElse(f.URL, a.URL)
-		if f.Decline != "" || changed {
+		// A page that is shut after a refusal keeps the refusal.
+		if f.Decline != "" || changed && next != payment.Closed {
 			a.Decline, a.Code = f.Decline, f.Code
 		}
 	}
@@ -224,25 +228,32 @@ func (r *record) checkout(a *attemptRow, lateSuccess time.Duration) error {
 	case payment.Declined:
 		r.moveIfLegal(payment.AwaitingBuyer)
 		r.watch(lateSuccess)
-		if r.declined() >= r.p.MaxAttempts {
-			r.shut(payment.TooManyAttempts)
-		}
+		r.capTries()
 	case payment.Closed, payment.NotDone:
 		if r.p.State == payment.Processing {
 			r.moveIfLegal(payment.AwaitingBuyer)
 		}
 		r.watch(lateSuccess)
+		r.capTries()
 	case payment.Allocated, payment.Sent, payment.Doubtful, payment.Held, payment.Done:
 		return bug("finding_state", "a checkout cannot be found %s here", a.State)
 	}
 	return nil
 }
 
-// declined counts the refusals of this payment, for the cap against card testing.
+// capTries shuts the door after too many refusals, against card testing.
+func (r *record) capTries() {
+	if r.declined() >= r.p.MaxAttempts {
+		r.shut(payment.TooManyAttempts)
+	}
+}
+
+// declined counts the attempts of this payment that were refused, also those
+// whose page was left after a refusal.
 func (r *record) declined() int {
 	n := 0
 	for _, a := range r.attempts {
-		if a.Operation == payment.OpCharge && a.State == payment.Declined {
+		if a.Operation == payment.OpCharge && (a.State == payment.Declined || a.State == payment.Closed && a.Decline != "") {
 			n++
 		}
 	}

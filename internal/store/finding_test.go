@@ -144,13 +144,21 @@ func TestFindingRepeated(t *testing.T) {
 		}
 		require.Equal(t, 1, b.count(`SELECT count(*) FROM evidence WHERE amount_minor = 1`))
 	})
-	t.Run("a refusal inside an open checkout is kept for the buyer", func(t *testing.T) {
+	t.Run("a refusal inside an open checkout is kept for the buyer, wakes waiting pages and stands in the timeline", func(t *testing.T) {
 		t.Parallel()
 		b := setup(t)
 		s := b.accept()
 		send := b.opened(s)
-		v := b.find(send, payment.Open, func(f *payment.Finding) { f.Decline = payment.InsufficientFunds })
-		require.Equal(t, payment.AwaitingBuyer, v.State)
+		before, err := b.Revision(t.Context(), s.Token)
+		require.NoError(t, err)
+		for range 2 {
+			v := b.find(send, payment.Open, func(f *payment.Finding) { f.Decline = payment.InsufficientFunds })
+			require.Equal(t, payment.AwaitingBuyer, v.State)
+		}
+		after, err := b.Revision(t.Context(), s.Token)
+		require.NoError(t, err)
+		require.Greater(t, after, before)
+		require.Equal(t, 1, b.count(`SELECT count(*) FROM timeline WHERE what = 'refused' AND evidence_id IS NOT NULL`))
 		page, err := b.Page(t.Context(), s.Token)
 		require.NoError(t, err)
 		require.Equal(t, payment.InsufficientFunds, page.LastNo)

@@ -84,13 +84,7 @@ func readSession(e event, out *psp.Event) error {
 	if out.AttemptID == "" {
 		out.AttemptID = s.ClientReferenceID
 	}
-	sale := s.Metadata[metaKind] == string(payment.Sale)
 	switch {
-	case e.Type == "checkout.session.completed" && s.PaymentStatus == "paid" && sale,
-		e.Type == "checkout.session.async_payment_succeeded" && sale:
-		// With manual capture the money is only held, and whether payment_status
-		// then reads paid or unpaid is not documented. Our own word decides.
-		prove(out, psp.Succeeded, s.AmountTotal, s.Currency)
 	case e.Type == "checkout.session.async_payment_failed":
 		out.Outcome = &psp.Outcome{
 			Status: psp.Declined, Ref: out.Ref, PaymentRef: out.PaymentRef, Decline: payment.DeclinedOther,
@@ -127,12 +121,14 @@ func prove(out *psp.Event, status psp.Status, units int64, currency string) {
 	out.Outcome = &psp.Outcome{Status: status, Ref: out.Ref, PaymentRef: out.PaymentRef, Amount: amount}
 }
 
-// Events lists the event types that an endpoint of ours subscribes to: the ends
-// of a checkout, and money that goes back. More types are harmless and cost a
-// stored row each.
+// Events lists the event types that an endpoint of ours subscribes to: money
+// that was taken or is held, with the amount that was received; the ends of a
+// checkout; money that goes back. The success of a checkout session is not among
+// them: it tells what the page asked for and not what came. More types are
+// harmless and cost a stored row each.
 func Events() []string {
 	return []string{
-		"checkout.session.completed", "checkout.session.async_payment_succeeded",
+		"payment_intent.succeeded", "payment_intent.amount_capturable_updated", "payment_intent.processing",
 		"checkout.session.async_payment_failed", "checkout.session.expired",
 		"charge.refunded", "refund.updated", "refund.failed",
 		"charge.dispute.created", "charge.dispute.closed",

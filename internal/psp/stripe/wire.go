@@ -13,7 +13,7 @@ import (
 // Metadata keys that we set and read back.
 const (
 	metaAttempt = "attempt_id"
-	metaKind    = "kind" // of a charge: events do not tell manual from automatic capture
+	metaKind    = "kind" // of a charge, for who reads the dashboard
 )
 
 // session is the part of a Checkout Session that we read.
