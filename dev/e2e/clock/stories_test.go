@@ -58,7 +58,6 @@ func nothing(t *testing.T, w *world) {
 		x.await("closed", closed)
 		x.answered(shopify.StateRejected)
 		x.ends(payment.Rejected, moved{})
-		require.Equal(s, payment.ByAnswer, x.knownBy(payment.Closed))
 		return "shut, then told after " + hours(x.toldInTime())
 	})
 	w.tell(t, "a3", "a page that lapsed a day ago ends nothing before 47 h", func(s *story) string {
