@@ -31,6 +31,7 @@ type charge struct {
 	woken    []wake          // attempts to settle now, in order of arrival
 	watch    watch
 	begun    map[string]bool // reversals that this run has started
+	slow     bool            // telling the shop takes long enough to be shown
 	overdue  bool            // the shop could not be told in time; we go on slowly
 	returned bool            // after a refusal the money was sent back
 }
@@ -221,8 +222,16 @@ func (c *charge) tell(ctx workflow.Context) error {
 	tctx, stop := workflow.WithCancel(ctx)
 	defer stop()
 	telling := begin(shopify(tctx, within, "tell the shop: "+string(c.view.Final)), shop.TellShop, in)
-	err := workflow.Await(ctx, func() bool { return telling.IsReady() || len(c.actions) > 0 || len(c.woken) > 0 })
-	if err != nil {
+	interrupted := func() bool { return telling.IsReady() || len(c.actions) > 0 || len(c.woken) > 0 }
+	if !c.slow {
+		late := workflow.NewTimerWithOptions(tctx, c.timing.ShowAfter, workflow.TimerOptions{Summary: "show the decided state unless the shop is told first"})
+		if err := workflow.Await(ctx, func() bool { return interrupted() || late.IsReady() }); err != nil {
+			return err
+		}
+		c.slow = late.IsReady()
+		c.progress(ctx)
+	}
+	if err := workflow.Await(ctx, interrupted); err != nil {
 		return err
 	}
 	if !telling.IsReady() {

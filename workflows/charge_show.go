@@ -15,6 +15,9 @@ func (c *charge) progress(ctx workflow.Context) {
 	if v.State == payment.Created {
 		s.status = string(payment.AwaitingBuyer) // a checkout that is opened is no news to who searches
 	}
+	if c.soonTold() {
+		s = c.shown // searches see the end at once: of the two writes, the server then makes one
+	}
 	lines := []string{
 		fmt.Sprintf("**%s of %s** for %s, session `%s`, payment `%s`", c.in.Kind, c.in.Amount, c.in.Shop, c.in.ExternalID, c.in.PaymentID),
 		"", "State: **" + string(v.State) + "**. " + c.waitsFor(ctx),
@@ -28,6 +31,12 @@ func (c *charge) progress(ctx workflow.Context) {
 	lines = append(lines, "", "May be pressed through the console or `tillflow payment`: `retry-now`, `expire`, `add-note`"+resolvable(v.Operator)+".",
 		"Timeline: `tillflow payment show "+c.in.PaymentID+"`")
 	c.show(ctx, s, lines...)
+}
+
+// soonTold: the answer is decided, and the shop most likely takes it within moments.
+func (c *charge) soonTold() bool {
+	v := c.view
+	return v.Final != payment.Undecided && !v.Told && !v.Refused && v.Operator == payment.NobodyNeeded && !c.slow && !c.overdue
 }
 
 func resolvable(r payment.OperatorReason) string {

@@ -50,7 +50,7 @@ const (
 	firstGlance = 30 * time.Millisecond
 	slowGlance  = 500 * time.Millisecond
 	// messageAhead is how long a returning buyer waits for the provider's message.
-	messageAhead = 400 * time.Millisecond
+	messageAhead = time.Second
 	// attention is how long the choice waits for news of the page that the buyer turned away from.
 	attention = 800 * time.Millisecond
 )

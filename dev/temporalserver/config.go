@@ -152,6 +152,10 @@ func dynamicConfig(overrides map[string]any) dynamicconfig.StaticClient {
 		dynamicconfig.MatchingRPS.Key():                                  unlimited,
 		dynamicconfig.MatchingPersistenceMaxQPS.Key():                    unlimited,
 		dynamicconfig.FrontendMaxNamespaceVisibilityRPSPerInstance.Key(): unlimited,
+		// Twenty times a second by default, meant for the many shards of a cluster; this server has one.
+		dynamicconfig.TimerProcessorMaxPollRPS.Key():      unlimited,
+		dynamicconfig.TransferProcessorMaxPollRPS.Key():   unlimited,
+		dynamicconfig.VisibilityProcessorMaxPollRPS.Key(): unlimited,
 	}
 	for name, value := range overrides {
 		c[dynamicconfig.MakeKey(name)] = value

@@ -22,10 +22,11 @@ type times struct{ Started, Ended time.Time }
 
 func (x times) passed() time.Duration { return x.Ended.Sub(x.Started) }
 
-// near allows for the real time that passes while a test runs.
+// near allows for the real time that passes while a test runs, and for the hair by which the server's clocks differ:
+// its timer queue may call a time reached that the next task, stamped by another of its parts, is just short of.
 func near(t *testing.T, want, got time.Duration) {
 	t.Helper()
-	require.GreaterOrEqual(t, got, want)
+	require.Greater(t, got, want-time.Second)
 	require.Less(t, got, want+time.Minute)
 }
 

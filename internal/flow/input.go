@@ -20,6 +20,7 @@ type Timing struct {
 	LookMax       time.Duration   // longest pause between two unasked looks
 	TellSteps     []time.Duration // pauses between tries of a mutation at the shop
 	TellSlow      time.Duration   // pause after the last step, for ever
+	ShowAfter     time.Duration   // telling the shop longer than this shows in searches
 	TellOverdue   time.Duration   // a person is told when the shop has not answered this long
 	OperatorRetry time.Duration   // while a person is awaited, try again this often
 }
@@ -32,8 +33,8 @@ func DefaultTiming() Timing {
 		Resolution: 48 * h, DecideAhead: h,
 		SendTimeout: 30 * s, SendWindow: 90 * s, RetryFirst: s, RetryMax: m,
 		FirstLook: 10 * m, LookMax: 30 * m,
-		TellSteps:   []time.Duration{5 * s, 10 * s, 30 * s, 45 * s, m, 2 * m, 5 * m, 12 * m, 38 * m, h, 2 * h, 4 * h, 4 * h, 4 * h, 4 * h, 4 * h},
-		TellSlow:    4 * h,
+		TellSteps: []time.Duration{5 * s, 10 * s, 30 * s, 45 * s, m, 2 * m, 5 * m, 12 * m, 38 * m, h, 2 * h, 4 * h, 4 * h, 4 * h, 4 * h, 4 * h},
+		TellSlow:  4 * h, ShowAfter: 5 * s,
 		TellOverdue: 24 * h, OperatorRetry: 30 * m,
 	}
 }

@@ -43,12 +43,8 @@ func newWorld(t *testing.T) *world {
 		Dir: dir, Volatile: true, Service: true,
 		// Sweeps run when a story asks for one.
 		Settings: map[string]string{"SWEEP_EVERY": "1h"},
-		// A jump is a few turns of the server's queues, and a story has hundreds of jumps: by default timers may be a
-		// second late, and a queue is read at most twenty times a second.
-		DynamicConfig: map[string]any{
-			"history.timerProcessorMaxTimeShift": 20 * time.Millisecond,
-			"history.timerProcessorMaxPollRPS":   1000, "history.transferProcessorMaxPollRPS": 1000,
-		},
+		// A story has hundreds of jumps, and by default a timer may be a second late.
+		DynamicConfig: map[string]any{"history.timerProcessorMaxTimeShift": 20 * time.Millisecond},
 	})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, s.Stop()) })

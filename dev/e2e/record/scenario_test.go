@@ -137,7 +137,8 @@ func debitThenCard(t *testing.T, k *take) {
 	k.accept(t, shopify.KindSale)
 	k.page = k.choose(t, "Card")
 	k.pay(t, "delayed_failure")
-	k.awaitState(t, "awaiting_buyer")
+	// The payment's own state is the same before as after.
+	k.await(t, "EXISTS (SELECT FROM attempts a WHERE a.payment_id = payments.id AND a.state = 'declined')")
 	k.page = k.choose(t, "Card")
 	k.pay(t, "success")
 	k.back(t)

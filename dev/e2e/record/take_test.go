@@ -148,11 +148,6 @@ func (k *take) awaitOperator(t *testing.T) {
 	k.await(t, "operator <> ''")
 }
 
-func (k *take) awaitState(t *testing.T, state payment.State) {
-	t.Helper()
-	k.await(t, "state = '"+string(state)+"' AND NOT EXISTS (SELECT FROM attempts a WHERE a.payment_id = payments.id AND a.state = 'processing')")
-}
-
 func (k *take) await(t *testing.T, condition string) {
 	t.Helper()
 	require.Eventually(t, func() bool {

@@ -54,8 +54,9 @@ func Check(ctx context.Context, addr, service, setting string) error {
 // between the choice and its use, or while its server is down for a moment.
 const lowest, highest = 15000, 32000
 
-// Free returns n different ports that nobody listens on at ip. They are held open together while they are picked,
-// so that no two are equal.
+// Free returns n different ports that nobody listens on at ip, and keeps them for this process: until it ends, no
+// process that picks its ports here gets one of them, though nobody may listen there yet or for a while. What keeps a
+// port is a UDP socket of the same number, which ends with the process and is seen by just those who could collide.
 func Free(ctx context.Context, ip string, n int) ([]int, error) {
 	ports := make([]int, 0, n)
 	for range 100 * n {
@@ -65,21 +66,49 @@ func Free(ctx context.Context, ip string, n int) ([]int, error) {
 		var random [2]byte
 		_, _ = rand.Read(random[:]) // never fails, it ends the program instead
 		number := lowest + int(binary.LittleEndian.Uint16(random[:]))%(highest-lowest)
-		var lc net.ListenConfig
-		l, err := lc.Listen(ctx, "tcp", Join(ip, number))
-		if errors.Is(err, syscall.EADDRINUSE) {
-			continue
-		}
+		free, err := keep(ctx, Join(ip, number))
 		if err != nil {
 			return nil, fmt.Errorf("pick a free port on %s: %w", ip, err)
 		}
-		defer l.Close() //nolint:errcheck // nothing was accepted, a failed close only delays the reuse
-		ports = append(ports, number)
+		if free {
+			ports = append(ports, number)
+		}
 	}
 	if len(ports) < n {
 		return nil, fmt.Errorf("pick a free port on %s: nearly all from %d to %d are in use", ip, lowest, highest)
 	}
 	return ports, nil
+}
+
+// keep tells whether nobody has addr, and has it from then on.
+func keep(ctx context.Context, addr string) (bool, error) {
+	var lc net.ListenConfig
+	kept, err := lc.ListenPacket(ctx, "udp", addr)
+	if errors.Is(err, syscall.EADDRINUSE) {
+		return false, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("keep %s: %w", addr, err)
+	}
+	var taken *TakenError
+	if err := Check(ctx, addr, "", ""); err != nil {
+		if errors.As(err, &taken) {
+			err = nil
+		}
+		return false, errors.Join(err, kept.Close())
+	}
+	go discard(kept)
+	return true, nil
+}
+
+// discard holds on to a socket, which the garbage collector would close.
+func discard(c net.PacketConn) {
+	var b [1]byte
+	for {
+		if _, _, err := c.ReadFrom(b[:]); errors.Is(err, net.ErrClosed) {
+			return
+		}
+	}
 }
 
 // Join is net.JoinHostPort for a number.

@@ -2,6 +2,8 @@ package port_test
 
 import (
 	"net"
+	"runtime"
+	"syscall"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -37,6 +39,14 @@ func TestFree(t *testing.T) {
 		seen[n] = true
 	}
 	require.Len(t, seen, 5)
+	runtime.GC()
+	for n := range seen {
+		kept, err := net.ListenPacket("udp", port.Join("127.0.0.1", n))
+		if err == nil {
+			require.NoError(t, kept.Close())
+		}
+		require.ErrorIs(t, err, syscall.EADDRINUSE, "another process would pick it too")
+	}
 	_, err = port.Free(t.Context(), "192.0.2.1", 1)
 	require.Error(t, err)
 }
