@@ -96,6 +96,21 @@ prove-charge: prepare ## gather what the charge must show: a line PROOF <item> o
 	@script/build tillflow-dev
 	script/prove-charge
 
+.PHONY: prove-refund
+prove-refund: prepare ## gather what refund, capture and void must show: a line PROOF <item> ok|FAIL <figure> each
+	@script/build tillflow-dev
+	script/prove-refund
+
+.PHONY: chaos
+chaos: build ## play random stories against the service, judged by the stand-ins' books (SEEDS=50, FIRST=, SEED=, STORY=)
+	@script/build tillflow-dev
+	$(dev) chaos
+
+.PHONY: chaos-kill
+chaos-kill: build ## kill real processes under load at random points, judged by the stand-ins' books (BATCHES=50, SEED=)
+	@script/build tillflow-dev
+	$(dev) chaos-kill
+
 .PHONY: shopify-schema
 shopify-schema: ## compare our part of Shopify's schema with the published one (needs npm and the network)
 	script/shopify-schema

@@ -11,8 +11,18 @@ import (
 
 // moneyErr turns the error of a call that may have moved money into an
 // application error whose type is its class. What carries no class may have
-// been accepted.
-func moneyErr(err error) error { return applicationError(err, payment.Unknown) }
+// been accepted, and what may have been accepted says so in words: people read
+// it at the pending activity in Temporal.
+func moneyErr(err error) error {
+	e, ok := asPaymentError(err)
+	if !ok {
+		e = &payment.Error{Class: payment.Unknown, Message: message(err)}
+	}
+	if e.Class == payment.Unknown {
+		e = &payment.Error{Class: e.Class, Code: e.Code, Message: "in doubt: " + e.Message, RetryAfter: e.RetryAfter}
+	}
+	return applicationError(e, e.Class)
+}
 
 // plainErr does the same for a call that moves nothing: what carries no class
 // can be repeated.

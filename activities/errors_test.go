@@ -49,6 +49,7 @@ func TestUnclassifiedFailures(t *testing.T) {
 		b.acme.Script(activitytest.CallOpen, activitytest.Answer{Err: errors.New("boom")})
 		_, err := b.open()
 		hasClass(t, payment.Unknown, err)
+		require.Equal(t, "Unknown: in doubt: unclassified failure, see the log", failure(t, err).Message())
 	})
 
 	t.Run("of any other call are unavailable", func(t *testing.T) {

@@ -103,7 +103,8 @@ func (g *Gateway) SubmitMove(ctx context.Context, in MoveInput) (payment.MoveVie
 		}
 		call, err := line.move()
 		if err != nil {
-			return payment.MoveView{}, plainErr(err)
+			// A call that does not exist was never made: decided.
+			return payment.MoveView{}, g.failed(ctx, line, fresh(send), err)
 		}
 		if _, err := g.submit(ctx, line, call); err != nil {
 			return payment.MoveView{}, err
@@ -292,7 +293,7 @@ func (g *Gateway) CloseCheckout(ctx context.Context, in AttemptInput) (payment.V
 	}
 	if send.Attempt.State == payment.Allocated {
 		// Every send so far certainly failed: there is nothing to close.
-		return recorded(g.Records.RecordFinding(ctx, line.notDone("never sent")))
+		return recorded(g.Records.RecordFinding(ctx, line.neverSent()))
 	}
 	if send.Attempt.Ref == "" {
 		return g.closeUnnamed(ctx, line)

@@ -52,8 +52,20 @@ type Records interface {
 	// LoadTelling reads what the shop must be told; RecordTold records its answer.
 	LoadTelling(ctx context.Context, paymentID string) (payment.Telling, error)
 	RecordTold(ctx context.Context, t payment.Told) (payment.View, error)
-	// LoadMove reads how a move stands.
+	// LoadMove reads how a move stands, by the id that its session and its
+	// operation share. It writes nothing.
 	LoadMove(ctx context.Context, operationID string) (payment.MoveView, error)
+	// ClaimMove claims the amount of a move session in one guarded statement, or
+	// decides that it is refused, or answers Waits while the payment's own money
+	// is not decided.
+	ClaimMove(ctx context.Context, operationID string) (payment.MoveView, error)
+	// LoadMoveTelling reads what the shop must be told of a move; RecordMoveTold
+	// records its answer.
+	LoadMoveTelling(ctx context.Context, operationID string) (payment.MoveTelling, error)
+	RecordMoveTold(ctx context.Context, t payment.MoveTold) (payment.MoveView, error)
+	// CallOperatorMove notes on the move why a person is needed and queues the
+	// shop's mail; NobodyNeeded takes it back.
+	CallOperatorMove(ctx context.Context, operationID string, why payment.OperatorReason) (payment.MoveView, error)
 }
 
 // Accounts opens provider accounts.
@@ -67,6 +79,9 @@ type Shop interface {
 	ResolvePayment(ctx context.Context, shop, gid string, holdUntil time.Time) (payment.Told, error)
 	RejectPayment(ctx context.Context, shop, gid string, why payment.DeclineReason) (payment.Told, error)
 	PendPayment(ctx context.Context, shop, gid string, until time.Time) (payment.Told, error)
+	// ResolveMove and RejectMove answer a capture, void or refund session.
+	ResolveMove(ctx context.Context, t payment.MoveTelling) (payment.MoveTold, error)
+	RejectMove(ctx context.Context, t payment.MoveTelling) (payment.MoveTold, error)
 }
 
 // Due is the part of the record that the sweep needs. Each method claims what
@@ -85,7 +100,8 @@ type Due interface {
 // Runs starts and wakes workflows.
 type Runs interface {
 	StartCharge(ctx context.Context, ref payment.RunRef) error
-	StartReversal(ctx context.Context, ref payment.MoveRef) error
+	// StartMove makes sure that the workflow of a capture, void, refund or reversal exists.
+	StartMove(ctx context.Context, ref payment.MoveRef) error
 	SignalEvent(ctx context.Context, ref payment.EventRef) error
 	// Ended lists runs that ended unfinished within the last while.
 	Ended(ctx context.Context, within time.Duration) ([]payment.EndedRun, error)

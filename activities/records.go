@@ -26,6 +26,12 @@ type OperatorInput struct {
 	Why       payment.OperatorReason
 }
 
+// OperatorMoveInput names a move and why a person is needed.
+type OperatorMoveInput struct {
+	OperationID string
+	Why         payment.OperatorReason
+}
+
 // ActionInput names what a person wrote about a payment.
 type ActionInput struct {
 	PaymentID string
@@ -40,6 +46,30 @@ func (r *Rows) LoadCharge(ctx context.Context, in PaymentInput) (payment.View, e
 // LoadMove reads how a move stands.
 func (r *Rows) LoadMove(ctx context.Context, in MoveInput) (payment.MoveView, error) {
 	view, err := r.Records.LoadMove(ctx, in.OperationID)
+	return view, plainErr(err)
+}
+
+// ClaimMove claims the amount of a move session, or decides that it is refused,
+// or answers that the payment's own money is not decided yet. It serves as the
+// first look of every run: what is claimed or decided is answered as it stands.
+func (r *Rows) ClaimMove(ctx context.Context, in MoveInput) (payment.MoveView, error) {
+	view, err := r.Records.ClaimMove(ctx, in.OperationID)
+	return view, plainErr(err)
+}
+
+// AwaitClaim does the same and fails with StillPending while the payment's own
+// money is not decided, so that waiting costs no history.
+func (r *Rows) AwaitClaim(ctx context.Context, in MoveInput) (payment.MoveView, error) {
+	view, err := r.ClaimMove(ctx, in)
+	if err == nil && view.Waits {
+		return payment.MoveView{}, plainErr(payment.Errorf(payment.StillPending, "the payment's own money is not decided"))
+	}
+	return view, err
+}
+
+// CallOperatorMove notes on a move that a person is needed.
+func (r *Rows) CallOperatorMove(ctx context.Context, in OperatorMoveInput) (payment.MoveView, error) {
+	view, err := r.Records.CallOperatorMove(ctx, in.OperationID, in.Why)
 	return view, plainErr(err)
 }
 

@@ -19,11 +19,23 @@ type Shopify struct {
 	Now     func() time.Time
 }
 
+// Schedule is the pauses between tries of a mutation: Steps in turn, then Slow
+// for ever.
+type Schedule struct {
+	Steps []time.Duration
+	Slow  time.Duration
+}
+
 // TellInput names a payment and the pauses between tries.
 type TellInput struct {
 	PaymentID string
-	Steps     []time.Duration
-	Slow      time.Duration
+	Schedule
+}
+
+// TellMoveInput names a move and the pauses between tries.
+type TellMoveInput struct {
+	OperationID string
+	Schedule
 }
 
 // TellShop sends the decided final answer, resolve or reject.
@@ -44,7 +56,7 @@ func (s *Shopify) TellShop(ctx context.Context, in TellInput) (payment.View, err
 	case payment.Undecided:
 	}
 	if err != nil {
-		return payment.View{}, onSchedule(ctx, in, err)
+		return payment.View{}, onSchedule(ctx, in.Schedule, err)
 	}
 	told.PaymentID = in.PaymentID
 	return recorded(s.Records.RecordTold(ctx, told))
@@ -67,15 +79,46 @@ func (s *Shopify) PendShop(ctx context.Context, in TellInput) (payment.View, err
 		told, err = s.Shop.PendPayment(ctx, t.Shop, t.GID, until)
 	}
 	if err != nil {
-		return payment.View{}, onSchedule(ctx, in, err)
+		return payment.View{}, onSchedule(ctx, in.Schedule, err)
 	}
 	told.PaymentID, told.Pending = in.PaymentID, true
 	return recorded(s.Records.RecordTold(ctx, told))
 }
 
+// TellMove sends the decided answer to a capture, void or refund session.
+// Where no shop waits for a mutation, because the request came in over our own
+// API, the record alone is the answer.
+func (s *Shopify) TellMove(ctx context.Context, in TellMoveInput) (payment.MoveView, error) {
+	t, err := s.Records.LoadMoveTelling(ctx, in.OperationID)
+	if err != nil {
+		return payment.MoveView{}, plainErr(err)
+	}
+	if t.Told || t.Final == payment.Undecided {
+		view, err := s.Records.LoadMove(ctx, in.OperationID)
+		return view, plainErr(err)
+	}
+	told, err := s.answer(ctx, t)
+	if err != nil {
+		return payment.MoveView{}, onSchedule(ctx, in.Schedule, err)
+	}
+	told.OperationID = in.OperationID
+	view, err := s.Records.RecordMoveTold(ctx, told)
+	return view, plainErr(err)
+}
+
+func (s *Shopify) answer(ctx context.Context, t payment.MoveTelling) (payment.MoveTold, error) {
+	switch {
+	case t.Source != payment.SourceShopify:
+		return payment.MoveTold{}, nil
+	case t.Final == payment.Resolve:
+		return s.Shop.ResolveMove(ctx, t)
+	}
+	return s.Shop.RejectMove(ctx, t)
+}
+
 // onSchedule keeps the error's class and sets the pause before the next try:
 // the shop's own wish when it is longer, else the schedule of the contract.
-func onSchedule(ctx context.Context, in TellInput, err error) error {
+func onSchedule(ctx context.Context, in Schedule, err error) error {
 	class := payment.ClassOf(err, payment.Unavailable)
 	if final(class) {
 		return plainErr(err)

@@ -23,7 +23,7 @@ func (b *bundle) run(call func(context.Context, activities.TellInput) (payment.V
 	var suite testsuite.WorkflowTestSuite
 	env := suite.NewTestActivityEnvironment()
 	env.RegisterActivity(b.tell)
-	value, err := env.ExecuteActivity(call, activities.TellInput{PaymentID: pay, Steps: s, Slow: 4 * time.Hour})
+	value, err := env.ExecuteActivity(call, activities.TellInput{PaymentID: pay, Schedule: activities.Schedule{Steps: s, Slow: 4 * time.Hour}})
 	if err != nil {
 		return payment.View{}, err
 	}

@@ -35,8 +35,7 @@ func (g *Gateway) open(ctx context.Context, send payment.Send) (*line, error) {
 // look if it was begun before ▸ send ▸ record what came back.
 func (g *Gateway) submit(ctx context.Context, line *line, call func(context.Context) (psp.Outcome, error)) (payment.View, error) {
 	send := line.send
-	fresh := !send.Again || send.Attempt.State == payment.Allocated
-	if !fresh {
+	if !fresh(send) {
 		view, goOn, err := g.lookFirst(ctx, line)
 		if err != nil || !goOn {
 			return view, err
@@ -51,8 +50,11 @@ func (g *Gateway) submit(ctx context.Context, line *line, call func(context.Cont
 	if err == nil {
 		return recorded(g.Records.RecordFinding(ctx, line.finding(out, payment.ByAnswer)))
 	}
-	return payment.View{}, g.failed(ctx, line, fresh, err)
+	return payment.View{}, g.failed(ctx, line, fresh(send), err)
 }
+
+// fresh: nothing of the attempt has reached the provider so far.
+func fresh(send payment.Send) bool { return !send.Again || send.Attempt.State == payment.Allocated }
 
 // lookFirst asks the provider about an attempt that was begun before. goOn
 // allows the same request to be written again under the same key.
@@ -90,7 +92,7 @@ func stillUnknown(err error) error {
 	if class != payment.Unavailable && class != payment.RateLimited {
 		return err
 	}
-	unknown := &payment.Error{Class: payment.Unknown, Message: "the look-up got no answer", Err: err}
+	unknown := &payment.Error{Class: payment.Unknown, Message: "in doubt: the look-up got no answer", Err: err}
 	if e, ok := asPaymentError(err); ok {
 		unknown.Code, unknown.RetryAfter = e.Code, e.RetryAfter
 	}
@@ -195,7 +197,7 @@ func (l *line) move() (func(context.Context) (psp.Outcome, error), error) {
 		if c, ok := l.connector.(psp.Refunder); ok {
 			return func(ctx context.Context) (psp.Outcome, error) { return c.Refund(ctx, l.account, m) }, nil
 		}
-	case payment.OpCharge, payment.OpReversal:
+	case payment.OpCharge, payment.OpReversal, payment.OpDispute:
 		return nil, payment.Errorf(payment.Bug, "%s is not a move", op)
 	}
 	return nil, payment.Errorf(payment.Unsupported, "%s cannot %s", l.connector.Name(), l.operation())
@@ -217,6 +219,12 @@ func (l *line) finding(out psp.Outcome, by payment.EvidenceKind) payment.Finding
 
 func (l *line) notDone(code string) payment.Finding {
 	return payment.Finding{AttemptID: l.send.Attempt.ID, Evidence: payment.ByAbsence, State: payment.NotDone, Code: code}
+}
+
+// neverSent is what the send log proves: each send of the attempt was answered
+// with a failure that certainly did not reach the provider.
+func (l *line) neverSent() payment.Finding {
+	return payment.Finding{AttemptID: l.send.Attempt.ID, Evidence: payment.ByAnswer, State: payment.NotDone, Code: "never sent"}
 }
 
 func (l *line) refused(err error) payment.Finding {

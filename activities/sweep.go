@@ -46,7 +46,7 @@ func (s *Sweep) SweepRows(ctx context.Context) (SweepResult, error) {
 		return res, plainErr(err)
 	}
 	for _, m := range moves {
-		res.count(&res.Moves, s.log("start move", m.PaymentID, s.Runs.StartReversal(ctx, m)))
+		res.count(&res.Moves, s.log("start "+string(m.Kind), m.OperationID, s.Runs.StartMove(ctx, m)))
 	}
 	if err := s.events(ctx, &res); err != nil {
 		return res, plainErr(err)
@@ -106,9 +106,9 @@ func (s *Sweep) noticeEnded(ctx context.Context) {
 	}
 }
 
-// events dispatches stored messages again: to the run that waits, or, when the
-// charge has ended, by settling the attempt here, which claims a reversal if
-// money came late.
+// events dispatches stored messages again: to the run of the charge or move that
+// waits, or, when that has ended, by settling the attempt here, which claims a
+// reversal if money came late and books back what failed late.
 func (s *Sweep) events(ctx context.Context, res *SweepResult) error {
 	events, err := s.Due.DueEvents(ctx, batch)
 	if err != nil {

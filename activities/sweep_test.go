@@ -80,8 +80,8 @@ func (d *due) StartCharge(_ context.Context, ref payment.RunRef) error {
 	return d.do("charge " + ref.PaymentID)
 }
 
-func (d *due) StartReversal(_ context.Context, ref payment.MoveRef) error {
-	return d.do("reversal " + ref.OperationID)
+func (d *due) StartMove(_ context.Context, ref payment.MoveRef) error {
+	return d.do(string(ref.Kind) + " " + ref.OperationID)
 }
 
 func (d *due) SignalEvent(_ context.Context, ref payment.EventRef) error {
@@ -103,13 +103,13 @@ func TestSweep(t *testing.T) {
 		t.Parallel()
 		d := &due{
 			charges: []payment.RunRef{{PaymentID: "p1"}, {PaymentID: "p2"}},
-			moves:   []payment.MoveRef{{OperationID: "o1"}},
+			moves:   []payment.MoveRef{{OperationID: "o1", Kind: payment.OpReversal}, {OperationID: "o2", Kind: payment.OpRefund}},
 			events:  []payment.EventRef{{AttemptID: "a1"}},
 		}
 		res, err := setup(t, activitytest.Advisory()).sweep(d).SweepRows(t.Context())
 		require.NoError(t, err)
-		require.Equal(t, activities.SweepResult{Charges: 2, Moves: 1, Events: 1}, res)
-		require.Equal(t, []string{"charge p1", "charge p2", "reversal o1", "event a1"}, d.did)
+		require.Equal(t, activities.SweepResult{Charges: 2, Moves: 2, Events: 1}, res)
+		require.Equal(t, []string{"charge p1", "charge p2", "reversal o1", "refund o2", "event a1"}, d.did)
 	})
 
 	t.Run("one row that fails does not stop the others", func(t *testing.T) {

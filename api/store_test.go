@@ -68,6 +68,7 @@ func database(t *testing.T) string {
 type temporal struct {
 	mu      sync.Mutex
 	soon    []payment.RunRef
+	moves   []payment.MoveRef
 	signals []payment.EventRef
 }
 
@@ -79,9 +80,15 @@ func (r *temporal) StartSoon(ref payment.RunRef) {
 	r.soon = append(r.soon, ref)
 }
 
+func (r *temporal) StartMoveSoon(ref payment.MoveRef) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.moves = append(r.moves, ref)
+}
+
 func (*temporal) StartCharge(context.Context, payment.RunRef) error { return errAway }
 
-func (*temporal) StartReversal(context.Context, payment.MoveRef) error { return errAway }
+func (*temporal) StartMove(context.Context, payment.MoveRef) error { return errAway }
 
 func (*temporal) Act(context.Context, string, string, string) (flow.ActionResult, error) {
 	return flow.ActionResult{}, errAway

@@ -67,6 +67,16 @@ func pspWatch(ctx workflow.Context, t flow.Timing, summary string) workflow.Cont
 	})
 }
 
+// dbWatch is for the same on our own rows: what is awaited is mostly decided
+// within seconds, and looking is cheap.
+func dbWatch(ctx workflow.Context, t flow.Timing, summary string) workflow.Context {
+	return workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
+		StartToCloseTimeout: 10 * time.Second,
+		RetryPolicy:         &temporal.RetryPolicy{InitialInterval: t.RetryFirst, BackoffCoefficient: 2, MaximumInterval: t.LookMax},
+		Summary:             summary,
+	})
+}
+
 // shopify is for mutations at the shop. The pauses come from the activity's
 // errors; within bounds the tries, zero means for ever.
 func shopify(ctx workflow.Context, within time.Duration, summary string) workflow.Context {

@@ -31,8 +31,6 @@ type charge struct {
 	woken    []wake          // attempts to settle now, in order of arrival
 	watch    watch
 	begun    map[string]bool // reversals that this run has started
-	slow     bool            // telling the shop takes long enough to be shown
-	overdue  bool            // the shop could not be told in time; we go on slowly
 	returned bool            // after a refusal the money was sent back
 }
 
@@ -213,51 +211,24 @@ func (c *charge) reject(ctx workflow.Context) error {
 
 // tell brings the decided answer to the shop, for as long as it takes.
 func (c *charge) tell(ctx workflow.Context) error {
-	in := activities.TellInput{PaymentID: c.in.PaymentID, Steps: c.timing.TellSteps, Slow: c.timing.TellSlow}
-	left := c.in.ReceivedAt.Add(c.timing.Resolution).Sub(workflow.Now(ctx))
-	within := max(left, c.timing.TellOverdue)
-	if c.overdue {
-		in.Steps, within = nil, 0
-	}
+	pauses, within := c.patience(c.in.ReceivedAt.Add(c.timing.Resolution).Sub(workflow.Now(ctx)))
 	tctx, stop := workflow.WithCancel(ctx)
 	defer stop()
-	telling := begin(shopify(tctx, within, "tell the shop: "+string(c.view.Final)), shop.TellShop, in)
-	interrupted := func() bool { return telling.IsReady() || len(c.actions) > 0 || len(c.woken) > 0 }
-	if !c.slow {
-		late := workflow.NewTimerWithOptions(tctx, c.timing.ShowAfter, workflow.TimerOptions{Summary: "show the decided state unless the shop is told first"})
-		if err := workflow.Await(ctx, func() bool { return interrupted() || late.IsReady() }); err != nil {
-			return err
-		}
-		c.slow = late.IsReady()
-		c.progress(ctx)
-	}
-	if err := workflow.Await(ctx, interrupted); err != nil {
+	telling := begin(shopify(tctx, within, "tell the shop: "+string(c.view.Final)), shop.TellShop, activities.TellInput{PaymentID: c.in.PaymentID, Schedule: pauses})
+	if answered, err := c.heard(tctx, telling, func() bool { return len(c.woken) > 0 }, c.progress); !answered {
 		return err
-	}
-	if !telling.IsReady() {
-		return nil // something else first; the same answer is told again afterwards
 	}
 	var view payment.View
 	if err := telling.Get(ctx, &view); err != nil {
-		return c.notTold(ctx, err)
+		return c.notTold(ctx, err, func(why payment.OperatorReason) error { return c.callOperator(ctx, why) })
 	}
 	c.view, c.overdue = view, false
 	return nil
 }
 
-// notTold keeps the answer and calls a person; nothing is dropped.
-func (c *charge) notTold(ctx workflow.Context, err error) error {
-	if todo, why := after(err); todo == askPerson {
-		c.restFor(ctx, c.timing.OperatorRetry, "tell the shop again unless a person is faster")
-		return c.callOperator(ctx, why)
-	}
-	c.overdue = true
-	return c.callOperator(ctx, payment.TellOverdue)
-}
-
 // pend tells the shop that the provider is processing: only on its evidence.
 func (c *charge) pend(ctx workflow.Context) error {
-	in := activities.TellInput{PaymentID: c.in.PaymentID, Steps: c.timing.TellSteps, Slow: c.timing.TellSlow}
+	in := activities.TellInput{PaymentID: c.in.PaymentID, Schedule: activities.Schedule{Steps: c.timing.TellSteps, Slow: c.timing.TellSlow}}
 	view, err := do(shopify(ctx, c.timing.SendWindow, "tell the shop: pending"), shop.PendShop, in)
 	if err == nil {
 		c.took(view)

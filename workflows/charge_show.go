@@ -15,8 +15,8 @@ func (c *charge) progress(ctx workflow.Context) {
 	if v.State == payment.Created {
 		s.status = string(payment.AwaitingBuyer) // a checkout that is opened is no news to who searches
 	}
-	if c.soonTold() {
-		s = c.shown // searches see the end at once: of the two writes, the server then makes one
+	if v.Final != payment.Undecided && !v.Told && !v.Refused && c.soonTold(v.Operator) {
+		s = c.shown
 	}
 	lines := []string{
 		fmt.Sprintf("**%s of %s** for %s, session `%s`, payment `%s`", c.in.Kind, c.in.Amount, c.in.Shop, c.in.ExternalID, c.in.PaymentID),
@@ -31,12 +31,6 @@ func (c *charge) progress(ctx workflow.Context) {
 	lines = append(lines, "", "May be pressed through the console or `tillflow payment`: `retry-now`, `expire`, `add-note`"+resolvable(v.Operator)+".",
 		"Timeline: `tillflow payment show "+c.in.PaymentID+"`")
 	c.show(ctx, s, lines...)
-}
-
-// soonTold: the answer is decided, and the shop most likely takes it within moments.
-func (c *charge) soonTold() bool {
-	v := c.view
-	return v.Final != payment.Undecided && !v.Told && !v.Refused && v.Operator == payment.NobodyNeeded && !c.slow && !c.overdue
 }
 
 func resolvable(r payment.OperatorReason) string {
@@ -64,7 +58,7 @@ func (c *charge) waitsFor(ctx workflow.Context) string {
 	case v.Final != payment.Undecided:
 		return "Decided: " + string(v.Final) + ". The shop is being told."
 	case c.unnamed():
-		return "A checkout was asked of the provider and no answer is recorded; looked up before anything is sent again, " + until + "."
+		return "**In doubt**: a checkout was asked of the provider and no answer is recorded; looked up before anything is sent again, " + until + "."
 	case v.State == payment.Processing:
 		return "The provider is processing; we look again by ourselves and on its message, " + until + "."
 	case len(v.Unfinished) > 0:

@@ -15,7 +15,8 @@ import (
 
 // listen registers every message before anything blocks.
 func (c *charge) listen(ctx workflow.Context) error {
-	err := c.listenToPeople(ctx, func() flow.StateAnswer { return flow.StateAnswer{View: c.view, Note: c.note} })
+	err := c.listenToPeople(ctx, func() flow.StateAnswer { return flow.StateAnswer{View: c.view, Note: c.note} },
+		update{flow.UpdateExpire, "end the payment now: shut the checkout, answer the shop"})
 	if err != nil {
 		return err
 	}
@@ -183,14 +184,16 @@ func (c *charge) beginReversals(ctx workflow.Context) error {
 			continue
 		}
 		c.begun[r.OperationID] = true
+		ref := payment.MoveRef{
+			Kind: payment.OpReversal, Source: c.in.Source, Shop: c.in.Shop, ExternalRef: r.ExternalRef,
+			Provider: c.view.Provider, Amount: c.in.Amount,
+		}
 		cctx := workflow.WithChildOptions(ctx, workflow.ChildWorkflowOptions{
-			WorkflowID:            flow.ReversalID(c.in.Source, c.in.Shop, r.ExternalRef),
+			WorkflowID:            flow.MoveID(ref),
 			ParentClosePolicy:     enumspb.PARENT_CLOSE_POLICY_ABANDON,
 			WorkflowIDReusePolicy: enumspb.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE_FAILED_ONLY,
-			StaticSummary:         "give back " + c.in.Amount.String(),
-			TypedSearchAttributes: flow.MoveAttributes(payment.MoveRef{
-				Kind: payment.OpReversal, Shop: c.in.Shop, ExternalRef: r.ExternalRef, Provider: c.view.Provider, Amount: c.in.Amount,
-			}),
+			StaticSummary:         flow.MoveSummary(ref),
+			TypedSearchAttributes: flow.MoveAttributes(ref),
 		})
 		child := workflow.ExecuteChildWorkflow(cctx, Reversal, flow.MoveInput{
 			OperationID: r.OperationID, PaymentID: c.in.PaymentID, Operation: payment.OpReversal,
@@ -202,11 +205,6 @@ func (c *charge) beginReversals(ctx workflow.Context) error {
 		}
 	}
 	return nil
-}
-
-// tooLong: the server suggests a fresh history, and no person waits for an answer.
-func (c *charge) tooLong(ctx workflow.Context) bool {
-	return workflow.GetInfo(ctx).GetContinueAsNewSuggested() && len(c.actions) == 0 && workflow.AllHandlersFinished(ctx)
 }
 
 // continueAsNew starts a fresh run of the same input: the rows know the rest.

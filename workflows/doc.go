@@ -3,9 +3,14 @@
 //	workflow  id                                     messages                                            ends
 //	Charge    charge/<source>/<shop>/<external id>   psp-event, buyer-chose, buyer-returned;             told the shop: resolved or
 //	                                                 operator-resolve, retry-now, expire, add-note       rejected; deadline 48 h, decided at 47
-//	Reversal  reversal/<source>/<shop>/<their ref>   operator-resolve, retry-now, expire, add-note       money given back, or refused and a
+//	Capture   capture/<source>/<shop>/<external id>  psp-event; operator-resolve, retry-now, add-note    told the shop and final at the provider;
+//	Void      void/<source>/<shop>/<external id>                                                         no deadline: accepted is told at once,
+//	Refund    refund/<source>/<shop>/<external id>                                                       in doubt never
+//	Reversal  reversal/<source>/<shop>/<their ref>   as above                                            money given back, or refused and a
 //	                                                                                                     person told; no deadline
 //	Sweep     sweep-<time>                           none                                                one pass over the rows
+//
+// Capture, Void, Refund and Reversal are names for one move of existing money.
 //
 // A workflow carries ids. What is true stands in Postgres and comes back with
 // every step as a view; a run may be terminated, reset or lost with Temporal's

@@ -22,6 +22,8 @@ type desk struct {
 	rest    workflow.Future   // while it is not ready, what failed is not tried again
 	stop    workflow.CancelFunc
 	pause   time.Duration
+	slow    bool // telling the shop takes long enough to be shown
+	overdue bool // the shop could not be told in time; we go on slowly
 	shown   sign
 	note    string
 	warned  bool // Temporal's cancel was pressed
@@ -33,16 +35,19 @@ type effect struct {
 	result  flow.ActionResult
 }
 
-// listenToPeople registers the updates and the query. It must run before
-// anything blocks.
-func (d *desk) listenToPeople(ctx workflow.Context, answer func() flow.StateAnswer) error {
+// update is a button that a person may press.
+type update struct{ name, does string }
+
+// listenToPeople registers the updates, those of every run and more, and the
+// query. It must run before anything blocks.
+func (d *desk) listenToPeople(ctx workflow.Context, answer func() flow.StateAnswer, more ...update) error {
 	d.applied = map[string]effect{}
-	for _, u := range []struct{ name, does string }{
+	all := append([]update{
 		{flow.UpdateResolve, "apply a person's decision about money in doubt or refused"},
 		{flow.UpdateRetry, "try what failed again now"},
-		{flow.UpdateExpire, "end the payment now: shut the checkout, answer the shop"},
 		{flow.UpdateNote, "put a note into the timeline"},
-	} {
+	}, more...)
+	for _, u := range all {
 		err := workflow.SetUpdateHandlerWithOptions(ctx, u.name, d.act, workflow.UpdateHandlerOptions{
 			Description: u.does, Validator: d.validate,
 		})
@@ -107,6 +112,11 @@ func (d *desk) lastWords(ctx workflow.Context, apply func() error) error {
 			return err
 		}
 	}
+}
+
+// tooLong: the server suggests a fresh history, and no person waits for an answer.
+func (d *desk) tooLong(ctx workflow.Context) bool {
+	return workflow.GetInfo(ctx).GetContinueAsNewSuggested() && len(d.actions) == 0 && workflow.AllHandlersFinished(ctx)
 }
 
 // wake ends every pause: the story looks again at once.

@@ -7,6 +7,9 @@ type Registry interface{ RegisterWorkflow(w any) }
 // The registered name is the Go function's, for life.
 func Register(r Registry) {
 	r.RegisterWorkflow(Charge)
+	r.RegisterWorkflow(Capture)
+	r.RegisterWorkflow(Void)
+	r.RegisterWorkflow(Refund)
 	r.RegisterWorkflow(Reversal)
 	r.RegisterWorkflow(Sweep)
 }

@@ -84,6 +84,20 @@ func operatorText(r payment.OperatorReason) string {
 	case payment.ReversalStuck:
 		return "**A person is needed: the provider does not take the money back.** See the code in the timeline. " +
 			"Give it back in the provider's dashboard, then `operator-resolve` with *paid*, or mend the reason and press `retry-now`."
+	case payment.RefundFailed:
+		return "**A person is needed: a refund failed late.** The provider had accepted it, the shop was told so, and then the provider gave it up. " +
+			"It is booked back: the money is with the merchant. Pay the buyer in another way, or refund again."
+	case payment.RefundElsewhere:
+		return "**A person should know: money was refunded at the provider, not by us.** It is booked and counts against what may still be refunded. " +
+			"The shop does not know of it."
+	case payment.Disputed:
+		return "**A person is needed: the buyer disputes the payment.** The amount is booked as disputed and cannot be refunded meanwhile. " +
+			"Answer the dispute in the provider's dashboard before its deadline."
+	case payment.DisputeLost:
+		return "**A person should know: a dispute was lost.** The money is gone and booked; do not refund it too."
+	case payment.Overdrawn:
+		return "**A person is needed: more went back than was taken.** A refund of ours and money moved at the provider met. " +
+			"The books show it; compare with the provider's dashboard."
 	case payment.RoutingFault:
 		return "**A person is needed: the provider calls our request wrong.** Nothing was done. See the code in the timeline; press `retry-now` once mended."
 	}

@@ -41,10 +41,15 @@ func (r *Records) find(p *paymentRow, f payment.Finding) error {
 	if f.PaymentRef != "" {
 		a.PaymentRef = f.PaymentRef
 	}
-	if a.Operation == payment.OpReversal {
-		r.reversed(p, a)
-	} else {
+	switch a.Operation {
+	case payment.OpCharge:
 		r.charged(p, a, was, !f.Amount.IsZero() && f.Amount != p.Amount)
+	case payment.OpReversal:
+		r.reversed(p, a)
+	case payment.OpCapture, payment.OpVoid, payment.OpRefund:
+		r.moved(p, a, was, f)
+		return nil
+	case payment.OpDispute:
 	}
 	switch p.operator {
 	case payment.AccountBlocked, payment.RoutingFault:
@@ -53,7 +58,8 @@ func (r *Records) find(p *paymentRow, f payment.Finding) error {
 		if a.State.Decided() || was == payment.Sent || was == payment.Doubtful {
 			p.operator = payment.NobodyNeeded
 		}
-	case payment.NobodyNeeded, payment.WrongAmount, payment.ResolveRefused, payment.RejectRefused, payment.TellOverdue, payment.ReversalStuck:
+	case payment.NobodyNeeded, payment.WrongAmount, payment.ResolveRefused, payment.RejectRefused, payment.TellOverdue, payment.ReversalStuck,
+		payment.RefundFailed, payment.RefundElsewhere, payment.Disputed, payment.DisputeLost, payment.Overdrawn:
 	}
 	return nil
 }
@@ -118,13 +124,15 @@ func (r *Records) giveBack(p *paymentRow, a *attemptRow) {
 	if ref == "" {
 		ref = a.ID
 	}
-	r.operations = append(r.operations, &operationRow{id: fmt.Sprintf("back-%d", len(r.operations)+1), payment: p.ID, parent: a.ID, ref: ref})
+	r.operations = append(r.operations, &operationRow{
+		id: fmt.Sprintf("back-%d", len(r.operations)+1), kind: payment.OpReversal, payment: p.ID, parent: a.ID, ref: ref, amount: p.Amount,
+	})
 	r.changes++
 }
 
 func (r *Records) reversalOf(a *attemptRow) *operationRow {
 	for _, o := range r.operations {
-		if o.parent == a.ID {
+		if o.kind == payment.OpReversal && o.parent == a.ID {
 			return o
 		}
 	}
@@ -180,15 +188,21 @@ func (r *Records) DecideReject(_ context.Context, paymentID string, why payment.
 // CallOperator implements activities.Records.
 func (r *Records) CallOperator(_ context.Context, paymentID string, why payment.OperatorReason) (payment.View, error) {
 	return r.change("CallOperator", r.byID(paymentID), func(p *paymentRow) error {
-		switch p.operator {
-		case why, payment.WrongAmount, payment.ResolveRefused, payment.ReversalStuck:
-			return nil
-		case payment.NobodyNeeded, payment.InDoubt, payment.AccountBlocked, payment.RejectRefused, payment.TellOverdue, payment.RoutingFault:
-		}
-		p.operator = why
-		r.changes++
+		r.call(p, why)
 		return nil
 	})
+}
+
+// call notes a reason for a person, unless one stands that waits for a decision.
+func (r *Records) call(p *paymentRow, why payment.OperatorReason) {
+	switch p.operator {
+	case why, payment.WrongAmount, payment.ResolveRefused, payment.ReversalStuck, payment.RefundFailed, payment.RefundElsewhere,
+		payment.Disputed, payment.DisputeLost, payment.Overdrawn:
+		return
+	case payment.NobodyNeeded, payment.InDoubt, payment.AccountBlocked, payment.RejectRefused, payment.TellOverdue, payment.RoutingFault:
+	}
+	p.operator = why
+	r.changes++
 }
 
 // GiveBack implements activities.Records.

@@ -16,6 +16,7 @@ const (
 	CallInquire = "inquire"
 	CallRefund  = "refund"
 	CallVoid    = "void"
+	CallCapture = "capture"
 )
 
 // Answer scripts one call. The zero value is the provider's ordinary answer.
@@ -38,6 +39,7 @@ type Provider struct {
 	mu      sync.Mutex
 	scripts map[string][]Answer
 	down    error
+	slow    bool
 	calls   map[string]int
 	keys    map[string][]string // call → keys in order
 	objects map[string]*psp.Outcome
@@ -61,6 +63,7 @@ func Authoritative(lag time.Duration) psp.Contract {
 	c.LookupLag = lag
 	c.Absence = map[payment.Operation]psp.Absence{
 		payment.OpCharge: psp.Authoritative, payment.OpRefund: psp.Authoritative, payment.OpVoid: psp.Authoritative,
+		payment.OpCapture: psp.Authoritative,
 	}
 	return c
 }
@@ -92,6 +95,13 @@ func (p *Provider) Down(err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.down = err
+}
+
+// Slow makes captures, voids and refunds stay processing until Set says more.
+func (p *Provider) Slow(on bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.slow = on
 }
 
 // OnOpen runs act each time a checkout has been opened, before the reply leaves.
@@ -243,9 +253,18 @@ func (p *Provider) Void(ctx context.Context, _ psp.Account, m psp.Move) (psp.Out
 	return p.move(ctx, CallVoid, m)
 }
 
+// Capture implements psp.Capturer.
+func (p *Provider) Capture(ctx context.Context, _ psp.Account, m psp.Move) (psp.Outcome, error) {
+	return p.move(ctx, CallCapture, m)
+}
+
 func (p *Provider) move(ctx context.Context, name string, m psp.Move) (psp.Outcome, error) {
 	return p.call(ctx, name, m.Key, func() (psp.Outcome, error) {
-		return p.create(m.Key, m.AttemptID, psp.Outcome{Status: psp.Succeeded, PaymentRef: m.PaymentRef}), nil
+		status := psp.Succeeded
+		if p.slow {
+			status = psp.Processing
+		}
+		return p.create(m.Key, m.AttemptID, psp.Outcome{Status: status, PaymentRef: m.PaymentRef}), nil
 	})
 }
 

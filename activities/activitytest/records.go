@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"tillflow/internal/money"
 	"tillflow/internal/payment"
 )
 
@@ -21,6 +22,7 @@ type Records struct {
 	payments   map[string]*paymentRow
 	attempts   []*attemptRow
 	operations []*operationRow
+	moves      map[string]*moveRow // by the id that session and operation share
 	events     []*eventRow
 	actions    map[string]*actionRow
 	winners    map[string]string  // shop and group → payment
@@ -67,10 +69,13 @@ type attemptRow struct {
 
 type operationRow struct {
 	id       string
+	kind     payment.Operation
 	payment  string
 	parent   string // attempt whose money it acts on
 	ref      string
+	amount   money.Amount
 	done     bool
+	refused  bool
 	operator payment.OperatorReason
 }
 
@@ -91,7 +96,7 @@ type actionRow struct {
 func NewRecords(now func() time.Time) *Records {
 	return &Records{
 		Now: now, MaxAttempts: 3, RefusedDefault: 24 * time.Hour, DecideAhead: time.Hour,
-		payments: map[string]*paymentRow{}, actions: map[string]*actionRow{}, winners: map[string]string{},
+		payments: map[string]*paymentRow{}, moves: map[string]*moveRow{}, actions: map[string]*actionRow{}, winners: map[string]string{},
 		broken: map[string][]error{}, calls: map[string]int{},
 	}
 }
@@ -200,28 +205,36 @@ func (r *Records) BeginCheckout(_ context.Context, paymentID string) (payment.Se
 	return out, err
 }
 
-// BeginMove implements activities.Records for reversals.
+// BeginMove implements activities.Records.
 func (r *Records) BeginMove(_ context.Context, operationID string) (payment.Send, error) {
 	out := payment.Send{OperationID: operationID, Nothing: true}
 	_, err := r.change("BeginMove", r.byOperation(operationID), func(p *paymentRow) error {
 		o := r.operation(operationID)
-		if o.done {
+		if o.done || o.refused {
 			return nil
 		}
 		if open := r.openOf(o); len(open) > 0 {
 			out = r.send(p, open[0], true)
 			return nil
 		}
-		parent, leg := r.attempt(o.parent), payment.OpRefund
-		if parent.State == payment.Held {
-			leg = payment.OpVoid
-		}
-		a := r.begin(p, payment.OpReversal, string(leg), operationID)
+		parent := r.attempt(o.parent)
+		a := r.begin(p, o.kind, leg(o, parent), operationID)
 		a.AccountID, a.Provider, a.PaymentRef = parent.AccountID, parent.Provider, o.ref
 		out = r.send(p, a, false)
 		return nil
 	})
 	return out, err
+}
+
+// leg is what a reversal sends; what was asked for by name has none.
+func leg(o *operationRow, parent *attemptRow) string {
+	switch {
+	case o.kind != payment.OpReversal:
+		return ""
+	case parent.State == payment.Held:
+		return string(payment.OpVoid)
+	}
+	return string(payment.OpRefund)
 }
 
 func (r *Records) begin(p *paymentRow, op payment.Operation, leg, operationID string) *attemptRow {
@@ -241,8 +254,12 @@ func (r *Records) begin(p *paymentRow, op payment.Operation, leg, operationID st
 }
 
 func (r *Records) send(p *paymentRow, a *attemptRow, again bool) payment.Send {
+	amount := p.Amount
+	if o := r.operation(a.operation); o != nil {
+		amount = o.amount
+	}
 	return payment.Send{
-		PaymentID: p.ID, Shop: p.Shop, OperationID: a.operation, Attempt: a.Attempt, Key: a.key, Kind: p.Kind, Amount: p.Amount,
+		PaymentID: p.ID, Shop: p.Shop, OperationID: a.operation, Attempt: a.Attempt, Key: a.key, Kind: p.Kind, Amount: amount,
 		Again: again, FirstSent: a.first, LastSent: a.last, Token: p.Token, DecideAt: p.DeadlineAt.Add(-r.DecideAhead),
 	}
 }
@@ -326,23 +343,6 @@ func (r *Records) dispatch(ids []int64) {
 			r.changes++
 		}
 	}
-}
-
-// LoadMove implements activities.Records.
-func (r *Records) LoadMove(_ context.Context, operationID string) (payment.MoveView, error) {
-	var out payment.MoveView
-	_, err := r.change("LoadMove", r.byOperation(operationID), func(p *paymentRow) error {
-		o := r.operation(operationID)
-		out = payment.MoveView{OperationID: o.id, PaymentID: p.ID, Shop: p.Shop, Done: o.done, Amount: p.Amount, Operator: o.operator}
-		if !o.done && out.Operator == payment.NobodyNeeded && p.operator != payment.TellOverdue && p.operator != payment.ResolveRefused {
-			out.Operator = p.operator
-		}
-		for _, a := range r.openOf(o) {
-			out.Unfinished = append(out.Unfinished, a.Attempt)
-		}
-		return nil
-	})
-	return out, err
 }
 
 func (r *Records) openOf(o *operationRow) []*attemptRow {

@@ -13,16 +13,17 @@ import (
 // Shop is activities.Shop in memory. It acknowledges everything, unless a
 // script or a fault says otherwise.
 type Shop struct {
-	mu      sync.Mutex
-	answers []ShopAnswer
-	down    error
-	tries   int
-	heard   []string
-	at      map[string]time.Time
-	untils  []time.Time
-	reasons []payment.DeclineReason
-	longest time.Duration
-	now     func() time.Time
+	mu       sync.Mutex
+	answers  []ShopAnswer
+	down     error
+	tries    int
+	heard    []string
+	at       map[string]time.Time
+	untils   []time.Time
+	reasons  []payment.DeclineReason
+	refusals []payment.Refusal
+	longest  time.Duration
+	now      func() time.Time
 }
 
 // ShopAnswer scripts one mutation.
@@ -135,6 +136,32 @@ func (s *Shop) PendPayment(_ context.Context, _, gid string, until time.Time) (p
 		return payment.Told{Refused: "OUT_OF_RANGE_PENDING_EXPIRES_AT"}, nil
 	}
 	return s.take("pending " + gid)
+}
+
+// ResolveMove implements activities.Shop.
+func (s *Shop) ResolveMove(_ context.Context, t payment.MoveTelling) (payment.MoveTold, error) {
+	return s.takeMove(t)
+}
+
+// RejectMove implements activities.Shop.
+func (s *Shop) RejectMove(_ context.Context, t payment.MoveTelling) (payment.MoveTold, error) {
+	return s.takeMove(t)
+}
+
+func (s *Shop) takeMove(t payment.MoveTelling) (payment.MoveTold, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.refusals = append(s.refusals, t.Refusal)
+	told, err := s.take(string(t.Final) + " " + string(t.Kind) + " " + t.GID)
+	return payment.MoveTold{Refused: told.Refused}, err
+}
+
+// Refusals lists why moves were refused, as often as the shop was told; empty
+// for those that were not.
+func (s *Shop) Refusals() []payment.Refusal {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.refusals)
 }
 
 // Neighbours finds the connectors and opens accounts: an account is named like

@@ -31,7 +31,7 @@ func (r *Records) view(p *paymentRow) payment.View {
 		v.Unfinished = append(v.Unfinished, a.Attempt)
 	}
 	for _, o := range r.operations {
-		if o.payment == p.ID && !o.done {
+		if o.kind == payment.OpReversal && o.payment == p.ID && !o.done {
 			v.Reversals = append(v.Reversals, payment.Reversal{OperationID: o.id, ExternalRef: o.ref})
 		}
 	}
@@ -87,7 +87,8 @@ func (r *Records) closeIfOver(p *paymentRow) {
 	switch p.operator {
 	case payment.InDoubt, payment.AccountBlocked, payment.TellOverdue, payment.RoutingFault:
 		p.operator = payment.NobodyNeeded
-	case payment.NobodyNeeded, payment.WrongAmount, payment.ResolveRefused, payment.RejectRefused, payment.ReversalStuck:
+	case payment.NobodyNeeded, payment.WrongAmount, payment.ResolveRefused, payment.RejectRefused, payment.ReversalStuck,
+		payment.RefundFailed, payment.RefundElsewhere, payment.Disputed, payment.DisputeLost, payment.Overdrawn:
 	}
 }
 
@@ -118,7 +119,8 @@ func (r *Records) Leave(paymentID string) {
 }
 
 // StoreEvent commits a provider's message about an attempt and answers its id.
-// Without a state it is only a reason to look.
+// Without a state it is only a reason to look. What it proves about a move is
+// recorded at once, before anybody is woken.
 func (r *Records) StoreEvent(attemptID string, state payment.AttemptState) int64 {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -129,6 +131,9 @@ func (r *Records) StoreEvent(attemptID string, state payment.AttemptState) int64
 			AttemptID: attemptID, Evidence: payment.ByWebhook, State: state, PaymentRef: "money-" + attemptID, EventIDs: []int64{id},
 		},
 	}})
+	if a := r.attempt(attemptID); a != nil && a.Operation != payment.OpCharge && state != "" {
+		_ = r.find(r.payments[a.payment], r.events[id-1].Finding) // of an attempt that exists: it cannot fail
+	}
 	return id
 }
 

@@ -101,10 +101,14 @@ func (in *createRequest) amount() (money.Amount, error) {
 	if err != nil {
 		return money.Amount{}, bad("currency", "is not a known currency")
 	}
-	amount, err := money.Parse(in.Amount, currency)
+	return positive(in.Amount, currency)
+}
+
+func positive(text string, currency money.Currency) (money.Amount, error) {
+	amount, err := money.Parse(text, currency)
 	switch {
 	case errors.Is(err, money.ErrTooPrecise):
-		return money.Amount{}, bad("amount", "has more digits than "+in.Currency+" allows")
+		return money.Amount{}, bad("amount", "has more digits than "+string(currency)+" allows")
 	case errors.Is(err, money.ErrNegative):
 		return money.Amount{}, bad("amount", "is negative")
 	case errors.Is(err, money.ErrOverflow):

@@ -1,5 +1,5 @@
 // Package merchant is /api/v1: one API over all providers for merchants'
-// developers. Create, read and expire a payment.
+// developers. Create, read and expire a payment; capture, void and refund it.
 package merchant
 
 import (
@@ -29,13 +29,19 @@ type Records interface {
 	AcceptSession(ctx context.Context, s payment.Session) (payment.Accepted, error)
 	// PaymentByRef reads a merchant's payment; payment.NotFound for an unknown ref.
 	PaymentByRef(ctx context.Context, shop, ref string) (payment.Summary, error)
+	// AcceptMove commits a request to capture, void or refund, or answers the one that stands.
+	AcceptMove(ctx context.Context, s payment.MoveSession) (payment.AcceptedMove, error)
+	// MovesByRef reads what was asked for of a merchant's payment, in order of receipt; only the requests of that id
+	// unless it is empty. An unknown payment has none.
+	MovesByRef(ctx context.Context, shop, ref, id string) ([]payment.AcceptedMove, error)
 	// InsertAction writes what an authenticated caller wants done.
 	InsertAction(ctx context.Context, a payment.Action) (string, error)
 }
 
-// Runs starts and asks charges.
+// Runs starts workflows and asks charges.
 type Runs interface {
 	StartSoon(ref payment.RunRef)
+	StartMoveSoon(ref payment.MoveRef)
 	// StartCharge makes sure that a run exists; Act hands it an action.
 	StartCharge(ctx context.Context, ref payment.RunRef) error
 	Act(ctx context.Context, workflowID, update, actionID string) (flow.ActionResult, error)
@@ -70,6 +76,10 @@ func (h *Handler) Routes(e *echo.Echo) {
 	g.POST("/payment", h.create)
 	g.GET("/payment", h.read)
 	g.POST("/payment/expire", h.expire)
+	g.POST("/payment/capture", h.capture)
+	g.POST("/payment/void", h.void)
+	g.POST("/payment/refund", h.refund)
+	g.GET("/payment/move", h.moves)
 }
 
 // caller is the authenticated shop and its key.

@@ -40,12 +40,54 @@ const example = `{
 type records struct {
 	err     error // answered by every call but ShopOfKey
 	keyErr  error
-	hang    bool // answer only when the caller gives up
+	moveErr error // answered by every call about moves
+	hang    bool  // answer only when the caller gives up
 	rows    map[string]payment.Session
 	keys    map[string]payment.Session
 	state   payment.State // of every payment
 	final   payment.Final
 	actions []payment.Action
+	moves   []payment.MoveSession
+	view    payment.MoveView // of every move
+}
+
+func (r *records) AcceptMove(_ context.Context, s payment.MoveSession) (payment.AcceptedMove, error) {
+	if r.moveErr != nil {
+		return payment.AcceptedMove{}, r.moveErr
+	}
+	for _, first := range r.moves {
+		if first.Shop == s.Shop && first.IdempotencyKey == s.IdempotencyKey && s.IdempotencyKey != "" && !bytes.Equal(first.RequestHash, s.RequestHash) {
+			return payment.AcceptedMove{}, &payment.Error{Class: payment.Conflict, Code: "idempotency_key_reused", Message: "the Idempotency-Key was used for another request"}
+		}
+		if first.Shop != s.Shop || first.Kind != s.Kind || first.ExternalID != s.ExternalID {
+			continue
+		}
+		if first.Amount != s.Amount || first.PaymentRef != s.PaymentRef {
+			return payment.AcceptedMove{}, &payment.Error{Class: payment.Conflict, Code: "different_session", Message: "the request exists with another amount"}
+		}
+		return r.accepted(first, false), nil
+	}
+	r.moves = append(r.moves, s)
+	return r.accepted(s, true), nil
+}
+
+func (r *records) accepted(s payment.MoveSession, isNew bool) payment.AcceptedMove {
+	return payment.AcceptedMove{New: isNew, View: r.view, Ref: payment.MoveRef{
+		OperationID: s.ID, Kind: s.Kind, Source: s.Source, Shop: s.Shop, ExternalRef: s.ExternalID, Amount: s.Amount, At: s.ReceivedAt,
+	}}
+}
+
+func (r *records) MovesByRef(_ context.Context, shop, ref, id string) ([]payment.AcceptedMove, error) {
+	if r.moveErr != nil {
+		return nil, r.moveErr
+	}
+	var list []payment.AcceptedMove
+	for _, s := range r.moves {
+		if s.Shop == shop && s.PaymentRef == ref && (id == "" || id == s.ExternalID) {
+			list = append(list, r.accepted(s, false))
+		}
+	}
+	return list, nil
 }
 
 func (r *records) ShopOfKey(ctx context.Context, hash []byte) (shop, keyID string, err error) {
@@ -110,6 +152,7 @@ func (r *records) InsertAction(_ context.Context, a payment.Action) (string, err
 type runs struct {
 	records  *records
 	soon     []payment.RunRef
+	moves    []payment.MoveRef
 	started  []payment.RunRef
 	asked    []string
 	startErr error
@@ -118,6 +161,8 @@ type runs struct {
 }
 
 func (r *runs) StartSoon(ref payment.RunRef) { r.soon = append(r.soon, ref) }
+
+func (r *runs) StartMoveSoon(ref payment.MoveRef) { r.moves = append(r.moves, ref) }
 
 func (r *runs) StartCharge(_ context.Context, ref payment.RunRef) error {
 	r.started = append(r.started, ref)
@@ -231,7 +276,9 @@ func (b *bench) requireNothing(t *testing.T) {
 	t.Helper()
 	require.Empty(t, b.records.rows)
 	require.Empty(t, b.records.actions)
+	require.Empty(t, b.records.moves)
 	require.Empty(t, b.runs.soon)
+	require.Empty(t, b.runs.moves)
 	require.Empty(t, b.runs.started)
 	require.Empty(t, b.runs.asked)
 	for _, hidden := range []string{buyerMail, buyerName, key} {

@@ -41,8 +41,13 @@ const body = `{
 // with is the example with members replaced; a nil value removes one. Keys are paths.
 func with(t *testing.T, changes map[string]any) string {
 	t.Helper()
+	return edited(t, body, changes)
+}
+
+func edited(t *testing.T, example string, changes map[string]any) string {
+	t.Helper()
 	var root map[string]any
-	require.NoError(t, json.Unmarshal([]byte(body), &root))
+	require.NoError(t, json.Unmarshal([]byte(example), &root))
 	for path, value := range changes {
 		o, parts := root, strings.Split(path, ".")
 		for _, part := range parts[:len(parts)-1] {
@@ -67,6 +72,35 @@ type sessions struct {
 	hang  bool  // answer only when the caller gives up
 	calls int
 	rows  map[string]payment.Session
+	moves map[string]payment.MoveSession
+	lose  int // answers that get lost after the commit
+}
+
+func (s *sessions) AcceptMove(ctx context.Context, row payment.MoveSession) (payment.AcceptedMove, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.calls++
+	if s.hang {
+		<-ctx.Done()
+		return payment.AcceptedMove{}, &payment.Error{Class: payment.Unavailable, Message: "out of reach", Err: ctx.Err()}
+	}
+	if s.err != nil {
+		return payment.AcceptedMove{}, s.err
+	}
+	at := row.Shop + string(row.Kind) + row.ExternalID
+	first, stands := s.moves[at]
+	if !stands {
+		first, s.moves[at] = row, row
+	}
+	if s.lose > 0 {
+		s.lose--
+		return payment.AcceptedMove{}, &payment.Error{Class: payment.Unavailable, Message: "the connection broke"}
+	}
+	if first.Amount != row.Amount || first.PaymentRef != row.PaymentRef {
+		return payment.AcceptedMove{}, &payment.Error{Class: payment.Conflict, Code: "different_session", Message: "the session exists with another amount"}
+	}
+	ref := payment.MoveRef{OperationID: first.ID, Kind: first.Kind, Source: first.Source, Shop: first.Shop, ExternalRef: first.ExternalID, Amount: first.Amount, At: first.ReceivedAt}
+	return payment.AcceptedMove{Ref: ref, New: !stands}, nil
 }
 
 func (s *sessions) AcceptSession(ctx context.Context, row payment.Session) (payment.Accepted, error) {
@@ -92,8 +126,15 @@ func (s *sessions) AcceptSession(ctx context.Context, row payment.Session) (paym
 
 // starter notes what is to be started.
 type starter struct {
-	mu   sync.Mutex
-	refs []payment.RunRef
+	mu    sync.Mutex
+	refs  []payment.RunRef
+	moves []payment.MoveRef
+}
+
+func (s *starter) StartMoveSoon(ref payment.MoveRef) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.moves = append(s.moves, ref)
 }
 
 func (s *starter) StartSoon(ref payment.RunRef) {
@@ -110,7 +151,7 @@ type bench struct {
 }
 
 func setup() *bench {
-	b := &bench{sessions: &sessions{rows: map[string]payment.Session{}}, starter: &starter{}, log: &bytes.Buffer{}}
+	b := &bench{sessions: &sessions{rows: map[string]payment.Session{}, moves: map[string]payment.MoveSession{}}, starter: &starter{}, log: &bytes.Buffer{}}
 	log := zerolog.New(zerolog.SyncWriter(b.log))
 	b.handler = api.New(log, func(context.Context) error { return nil }, &shopify.Handler{
 		Sessions: b.sessions, Starter: b.starter,
@@ -124,7 +165,12 @@ func setup() *bench {
 // post sends a session request; change edits it.
 func (b *bench) post(t *testing.T, body string, change ...func(*http.Request)) *httptest.ResponseRecorder {
 	t.Helper()
-	r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/shopify/payment_session", strings.NewReader(body))
+	return b.postTo(t, "/shopify/payment_session", body, change...)
+}
+
+func (b *bench) postTo(t *testing.T, path, body string, change ...func(*http.Request)) *httptest.ResponseRecorder {
+	t.Helper()
+	r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, path, strings.NewReader(body))
 	r.Header.Set("Shopify-Shop-Domain", "acme-dev.myshopify.com")
 	r.Header.Set("Shopify-Request-Id", "6c1f0a52-1111-4222-8333-444455556666")
 	r.Header.Set("Content-Type", "application/json")
@@ -136,8 +182,8 @@ func (b *bench) post(t *testing.T, body string, change ...func(*http.Request)) *
 	return rec
 }
 
-func header(name, value string) func(*http.Request) {
-	return func(r *http.Request) { r.Header.Set(name, value) }
+func fromShop(domain string) func(*http.Request) {
+	return func(r *http.Request) { r.Header.Set("Shopify-Shop-Domain", domain) }
 }
 
 // redirect reads the buyer's link from an accepting answer.
@@ -168,7 +214,9 @@ func requireProblem(t *testing.T, status int, field string, rec *httptest.Respon
 func (b *bench) requireNothing(t *testing.T, rec *httptest.ResponseRecorder) {
 	t.Helper()
 	require.Empty(t, b.sessions.rows)
+	require.Empty(t, b.sessions.moves)
 	require.Empty(t, b.starter.refs)
+	require.Empty(t, b.starter.moves)
 	require.NotEmpty(t, b.log.String())
 	for _, personal := range []string{buyerMail, buyerName, buyerPhone} {
 		require.NotContains(t, b.log.String(), personal)

@@ -25,12 +25,16 @@ type Sessions interface {
 	// session is answered alike; a different one under the same id is a
 	// payment.Conflict and the first stays.
 	AcceptSession(ctx context.Context, s payment.Session) (payment.Accepted, error)
+	// AcceptMove does the same for a request to refund, capture or void. What is
+	// wrong with what it asks for is no error here.
+	AcceptMove(ctx context.Context, s payment.MoveSession) (payment.AcceptedMove, error)
 }
 
-// Starter starts the charge of an accepted session, some time soon. The row is
-// the acceptance: a start that fails is made up for by the sweep.
+// Starter starts the workflow of an accepted session, some time soon. The row
+// is the acceptance: a start that fails is made up for by the sweep.
 type Starter interface {
 	StartSoon(ref payment.RunRef)
+	StartMoveSoon(ref payment.MoveRef)
 }
 
 // Handler answers session requests.
@@ -51,6 +55,9 @@ const answerWithin = 2500 * time.Millisecond
 // Routes mounts the session endpoints.
 func (h *Handler) Routes(e *echo.Echo) {
 	e.POST("/shopify/payment_session", h.payment)
+	e.POST("/shopify/refund_session", h.move(payment.OpRefund))
+	e.POST("/shopify/capture_session", h.move(payment.OpCapture))
+	e.POST("/shopify/void_session", h.move(payment.OpVoid))
 }
 
 type redirect struct {
@@ -76,7 +83,7 @@ func (h *Handler) payment(c echo.Context) error {
 	defer cancel()
 	accepted, err := h.Sessions.AcceptSession(ctx, row)
 	if err != nil {
-		return h.refused(session, err)
+		return h.refused(sender{session.ShopDomain, session.ID, session.RequestID}, err)
 	}
 	if accepted.New {
 		h.Starter.StartSoon(payment.RunRef{
@@ -105,14 +112,17 @@ func (h *Handler) row(s shopify.PaymentSession) (payment.Session, error) {
 	}, nil
 }
 
+// sender names a session request in the log.
+type sender struct{ shop, session, request string }
+
 // refused keeps Shopify's limits: a different session is loud, an account that
 // is missing is the merchant's to mend.
-func (h *Handler) refused(s shopify.PaymentSession, err error) error {
+func (h *Handler) refused(from sender, err error) error {
 	e, ok := errors.AsType[*payment.Error](err)
 	if !ok {
 		return err
 	}
-	log := h.Log.Warn().Str("shop", s.ShopDomain).Str("session", s.ID).Str("shopify_request_id", s.RequestID).Str("code", e.Code)
+	log := h.Log.Warn().Str("shop", from.shop).Str("session", from.session).Str("shopify_request_id", from.request).Str("code", e.Code)
 	switch e.Class {
 	case payment.Conflict:
 		log.Str("detail", e.Message).Msg("another session came under an id that stands; the first stays")

@@ -104,7 +104,7 @@ func TestRepeated(t *testing.T) {
 		t.Parallel()
 		b := setup()
 		one := redirect(t, b.post(t, body))
-		other := redirect(t, b.post(t, body, header("Shopify-Shop-Domain", "other.myshopify.com")))
+		other := redirect(t, b.post(t, body, fromShop("other.myshopify.com")))
 		require.NotEqual(t, one, other)
 	})
 }
@@ -172,7 +172,7 @@ func TestMalformedEnvelope(t *testing.T) {
 		t.Run(name+" in the header is refused", func(t *testing.T) {
 			t.Parallel()
 			b := setup()
-			rec := b.post(t, body, header("Shopify-Shop-Domain", domain))
+			rec := b.post(t, body, fromShop(domain))
 			requireProblem(t, http.StatusBadRequest, "Shopify-Shop-Domain", rec)
 			require.Zero(t, b.sessions.calls)
 			b.requireNothing(t, rec)

@@ -88,7 +88,7 @@ func (r *runs) SignalEvent(_ context.Context, ref payment.EventRef) error {
 	return r.err
 }
 
-func (r *runs) StartReversal(_ context.Context, ref payment.MoveRef) error {
+func (r *runs) StartMove(_ context.Context, ref payment.MoveRef) error {
 	*r.order = append(*r.order, "reverse")
 	r.reversals = append(r.reversals, ref)
 	return r.err

@@ -26,7 +26,7 @@ type Events interface {
 // Runs wakes the workflow that waits.
 type Runs interface {
 	SignalEvent(ctx context.Context, ref payment.EventRef) error
-	StartReversal(ctx context.Context, ref payment.MoveRef) error
+	StartMove(ctx context.Context, ref payment.MoveRef) error
 }
 
 // Connectors finds a connector by provider.
@@ -98,7 +98,7 @@ func incoming(account string, e psp.Event, body []byte) payment.IncomingEvent {
 	sum := sha256.Sum256(body)
 	in := payment.IncomingEvent{
 		AccountID: account, EventID: e.ID, Type: e.Type, BodyHash: sum[:],
-		AttemptID: e.AttemptID, Ref: e.Ref, PaymentRef: e.PaymentRef, At: e.At,
+		AttemptID: e.AttemptID, Ref: e.Ref, PaymentRef: e.PaymentRef, At: e.At, Elsewhere: e.Elsewhere,
 	}
 	if e.Outcome != nil {
 		o := e.Outcome
@@ -114,7 +114,7 @@ func (h *Handler) dispatch(ctx context.Context, e psp.Event, s payment.Stored) {
 	case s.Signal != nil:
 		err = h.Runs.SignalEvent(ctx, *s.Signal)
 	case s.Reversal != nil:
-		err = h.Runs.StartReversal(ctx, *s.Reversal)
+		err = h.Runs.StartMove(ctx, *s.Reversal)
 	}
 	log := h.Log.Info()
 	if err != nil || s.Suspicious {

@@ -42,6 +42,16 @@ func TestGood(t *testing.T) {
 		require.Equal(t, []string{"store", "reverse"}, b.order)
 		require.Equal(t, []payment.MoveRef{{OperationID: "o1"}}, b.runs.reversals)
 	})
+	t.Run("money that moved without us is stored as such", func(t *testing.T) {
+		t.Parallel()
+		b := setup(t)
+		refund := `{"id": "evt_3", "type": "refund.created", "created": 1795176000, "livemode": false, "data": {"object": {
+			"id": "re_1", "object": "refund", "payment_intent": "pi_1", "amount": 1000, "currency": "eur", "status": "pending", "metadata": {}}}}`
+		require.Equal(t, http.StatusOK, b.good(t, refund).Code)
+		require.Equal(t, &payment.Elsewhere{Kind: payment.ElsewhereRefund, Ref: "re_1", State: payment.Working, Amount: money.New(1000, "EUR")}, b.events.stored[0].Elsewhere)
+		require.Equal(t, "pi_1", b.events.stored[0].PaymentRef)
+		require.Empty(t, b.events.stored[0].AttemptID)
+	})
 	t.Run("a duplicate that was acted on is 200 and wakes nobody", func(t *testing.T) {
 		t.Parallel()
 		b := setup(t)

@@ -36,6 +36,7 @@ type run struct {
 	floor   *floor
 	client  client.Client
 	bare    *httptest.Server
+	paid    paid
 	pool    *pgxpool.Pool
 	say     func(string, ...any)
 	stops   []func()
@@ -62,6 +63,10 @@ func Run(ctx context.Context, out io.Writer, costsOnly bool) error {
 		}
 	}
 	if err := r.costs(ctx, report); err != nil {
+		return err
+	}
+	if err := r.refunds(ctx, costsOnly, report); err != nil {
+		r.failed = true
 		return err
 	}
 	return printReport(out, "BENCH", report)
@@ -153,47 +158,70 @@ func (r *run) beginFloor() error {
 	return nil
 }
 
-// compare takes charges and floors in turn and reports median ratios.
-func (r *run) compare(ctx context.Context, parallel, n int, report map[string]any) error {
-	kinds := []struct {
-		name string
-		one  func(context.Context) (time.Duration, error)
-	}{{"charge", r.charge}, {"bare", r.bareCharge}, {"empty", r.emptyCharge}}
+// kind is one thing that is measured; one runs it once and answers the time of its first answer.
+type kind struct {
+	name string
+	one  func(context.Context) (time.Duration, error)
+}
+
+// figures are what the rounds of a kind measured, round by round.
+type figures struct{ rates, p50, p99 []float64 }
+
+// inTurn takes the kinds one after the other, Rounds times. ready runs before
+// each measurement and is not counted.
+func (r *run) inTurn(ctx context.Context, parallel, n int, kinds []kind, ready func(context.Context, int) error) (map[string]*figures, error) {
+	all := map[string]*figures{}
 	for _, k := range kinds { // warm-up, not counted
+		all[k.name] = &figures{}
+		if err := ready(ctx, parallel); err != nil {
+			return nil, err
+		}
 		if _, err := load(ctx, parallel, parallel, k.one); err != nil {
-			return fmt.Errorf("warm up %s: %w", k.name, err)
+			return nil, fmt.Errorf("warm up %s: %w", k.name, err)
 		}
 	}
-	rates, tails := map[string][]float64{}, map[string][]float64{}
 	for round := range Rounds {
 		for _, k := range kinds {
+			if err := ready(ctx, n); err != nil {
+				return nil, err
+			}
 			took, err := load(ctx, parallel, n, k.one)
 			if err != nil {
-				return fmt.Errorf("%s, %d at a time: %w", k.name, parallel, err)
+				return nil, fmt.Errorf("%s, %d at a time: %w", k.name, parallel, err)
 			}
-			rates[k.name] = append(rates[k.name], took.perSecond)
-			tails[k.name] = append(tails[k.name], took.answer(0.99))
-			tails[k.name+" p50"] = append(tails[k.name+" p50"], took.answer(0.5))
-			r.say("%2d at a time, round %d: %-6s %6.1f/s, answer p99 %.1f ms", parallel, round+1, k.name, took.perSecond, took.answer(0.99))
+			f := all[k.name]
+			f.rates, f.p50, f.p99 = append(f.rates, took.perSecond), append(f.p50, took.answer(0.5)), append(f.p99, took.answer(0.99))
+			r.say("%2d at a time, round %d: %-11s %6.1f/s, answer p99 %.1f ms", parallel, round+1, k.name, took.perSecond, took.answer(0.99))
 		}
+	}
+	return all, nil
+}
+
+// compare takes charges and floors in turn and reports median ratios.
+func (r *run) compare(ctx context.Context, parallel, n int, report map[string]any) error {
+	kinds := []kind{{"charge", r.charge}, {"bare", r.bareCharge}, {"empty", r.emptyCharge}}
+	got, err := r.inTurn(ctx, parallel, n, kinds, func(context.Context, int) error { return nil })
+	if err != nil {
+		return err
 	}
 	at := fmt.Sprintf("_%d", parallel)
 	if parallel == 64 {
 		at = "" // the keys without a number are the busy ones
 	}
-	report["charge_per_s"+at] = round2(median(rates["charge"]))
-	report["bare_per_s"+at] = round2(median(rates["bare"]))
-	report["empty_per_s"+at] = round2(median(rates["empty"]))
-	report["charge_over_bare"+at] = round2(median(ratios(rates["charge"], rates["bare"])))
-	report["charge_over_empty"+at] = round2(median(ratios(rates["charge"], rates["empty"])))
+	charge, bare, empty := got["charge"], got["bare"], got["empty"]
+	report["charge_per_s"+at] = round2(median(charge.rates))
+	report["bare_per_s"+at] = round2(median(bare.rates))
+	report["empty_per_s"+at] = round2(median(empty.rates))
+	report["charge_over_bare"+at] = round2(median(ratios(charge.rates, bare.rates)))
+	report["charge_over_empty"+at] = round2(median(ratios(charge.rates, empty.rates)))
 	answers := fmt.Sprintf("_%d", parallel)
 	if parallel == 8 {
 		answers = "" // the session answer is quoted at 8 at a time
 	}
-	report["answer_p50_ms"+answers] = round2(median(tails["charge p50"]))
-	report["answer_p99_ms"+answers] = round2(median(tails["charge"]))
-	report["bare_answer_p99_ms"+answers] = round2(median(tails["bare"]))
-	report["answer_p99_over_bare"+answers] = round2(median(ratios(tails["charge"], tails["bare"])))
+	report["answer_p50_ms"+answers] = round2(median(charge.p50))
+	report["answer_p99_ms"+answers] = round2(median(charge.p99))
+	report["bare_answer_p99_ms"+answers] = round2(median(bare.p99))
+	report["answer_p99_over_bare"+answers] = round2(median(ratios(charge.p99, bare.p99)))
 	return nil
 }
 
@@ -226,26 +254,33 @@ func (r *run) charge(ctx context.Context) (time.Duration, error) {
 
 // bareCharge runs one bare floor.
 func (r *run) bareCharge(ctx context.Context) (time.Duration, error) {
-	id := newID()
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, r.bare.URL+"/?id="+id, nil)
-	if err != nil {
-		return 0, err
-	}
-	began := time.Now()
-	resp, err := r.bare.Client().Do(req)
-	if err != nil {
+	id, began := newID(), time.Now()
+	if err := r.post(ctx, "/?id="+id); err != nil {
 		return 0, err
 	}
 	answer := time.Since(began)
-	_, _ = io.Copy(io.Discard, resp.Body)
-	_ = resp.Body.Close()
-	if resp.StatusCode != http.StatusOK {
-		return 0, fmt.Errorf("bare handler answered %d", resp.StatusCode)
-	}
 	if err := r.client.SignalWorkflow(ctx, id, "", "paid", nil); err != nil {
 		return 0, err
 	}
 	return answer, r.client.GetWorkflow(ctx, id, "").Get(ctx, nil)
+}
+
+// post asks the floors' handler.
+func (r *run) post(ctx context.Context, path string) error {
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, r.bare.URL+path, nil)
+	if err != nil {
+		return err
+	}
+	resp, err := r.bare.Client().Do(req)
+	if err != nil {
+		return err
+	}
+	_, _ = io.Copy(io.Discard, resp.Body)
+	_ = resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		return fmt.Errorf("bare handler answered %d", resp.StatusCode)
+	}
+	return nil
 }
 
 // emptyCharge runs one empty floor.

@@ -23,6 +23,8 @@ import (
 //	       two plain HTTP calls to the stand-ins and six one-row commits in all,
 //	       started by a plain HTTP handler
 //	empty  the same workflow, its activities doing nothing
+//	bare refund  one workflow with two activities that make two plain HTTP calls
+//	       and four one-row commits in all, started by the same handler
 const floorQueue = "bench-floor"
 
 // floor holds what the floors' activities use.
@@ -133,6 +135,7 @@ func (f *floor) worker(c client.Client) sdkworker.Worker {
 		ActivityTaskPollerBehavior: sdkworker.NewPollerBehaviorAutoscaling(sdkworker.PollerBehaviorAutoscalingOptions{}),
 	})
 	w.RegisterWorkflow(Bare)
+	w.RegisterWorkflow(BareRefund)
 	w.RegisterActivity(f)
 	return w
 }
@@ -145,7 +148,11 @@ func (f *floor) handler(c client.Client) http.Handler {
 			http.Error(w, err.Error(), http.StatusServiceUnavailable)
 			return
 		}
-		if _, err := f.start(r.Context(), c, id, false); err != nil {
+		start := f.start
+		if r.URL.Path == "/refund" {
+			start = f.startRefund
+		}
+		if _, err := start(r.Context(), c, id, false); err != nil {
 			http.Error(w, err.Error(), http.StatusServiceUnavailable)
 			return
 		}
@@ -155,6 +162,10 @@ func (f *floor) handler(c client.Client) http.Handler {
 
 func (f *floor) start(ctx context.Context, c client.Client, id string, empty bool) (client.WorkflowRun, error) {
 	return c.ExecuteWorkflow(ctx, client.StartWorkflowOptions{ID: id, TaskQueue: floorQueue, EnableEagerStart: true}, Bare, floorInput{ID: id, Empty: empty})
+}
+
+func (f *floor) startRefund(ctx context.Context, c client.Client, id string, _ bool) (client.WorkflowRun, error) {
+	return c.ExecuteWorkflow(ctx, client.StartWorkflowOptions{ID: id, TaskQueue: floorQueue, EnableEagerStart: true}, BareRefund, floorInput{ID: id})
 }
 
 func newID() string { return rand.Text() }

@@ -100,11 +100,13 @@ func addresses(out io.Writer, s *stack.Stack, dir string) {
   Temporal UI    %s                 every payment as a workflow, texts readable
   mail box       %s                 what operators are sent
   Stripe         %s                 the stand-in's books, /_faults its switches
+  control        %s                 make something go wrong, skip time, terminate a run
   API            %s/api/v1/payment  key: %s
   logs           %s
-  operator       .cache/bin/tillflow-dev payment list
+  operator       %s payment list
 
-`, s.ShopURL, stack.Shop, s.ShopURL, stack.Shop, s.TemporalURL, s.MailURL, s.StripeURL, s.PayURL, s.APIKey, filepath.Join(dir, "service.log"))
+`, s.ShopURL, stack.Shop, s.ShopURL, stack.Shop, s.TemporalURL, s.MailURL, s.StripeURL, s.ControlURL, s.PayURL, s.APIKey,
+		filepath.Join(dir, "service.log"), stack.ControlCommand)
 }
 
 // smoke runs one charge from checkout to Shopify's answer and asks the

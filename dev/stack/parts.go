@@ -9,9 +9,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
-	"slices"
 	"strconv"
-	"strings"
 	"time"
 
 	"tillflow/dev/internal/port"
@@ -34,6 +32,7 @@ const clientID = "tillflow-dev"
 func (s *Stack) configure(context.Context) error {
 	p, sec := s.ports, s.secrets
 	s.PayURL, s.ShopURL, s.StripeURL, s.MailURL = s.url(p.pay), s.url(p.shop), s.url(p.stripe), s.url(p.mail)
+	s.ControlURL = s.url(p.control)
 	s.SessionURL = "https://" + port.Join(localhost, p.session)
 	set := map[string]string{
 		"ENVIRONMENT": "development", "DATABASE_URL": s.Postgres.URL("tillflow"),
@@ -47,13 +46,11 @@ func (s *Stack) configure(context.Context) error {
 	}
 	maps.Copy(set, s.opts.Settings)
 	s.env = make(map[string]string, len(set))
-	var lines []string
-	for _, name := range slices.Sorted(maps.Keys(set)) {
-		s.env["TILLFLOW_"+name] = set[name]
-		lines = append(lines, fmt.Sprintf("TILLFLOW_%s=%s", name, set[name]))
+	for name, value := range set {
+		s.env["TILLFLOW_"+name] = value
 	}
-	if err := os.WriteFile(filepath.Join(s.opts.Dir, "dev.env"), []byte(strings.Join(lines, "\n")+"\n"), 0o600); err != nil {
-		return fmt.Errorf("write the stack's settings: %w", err)
+	if err := s.keepSettings(); err != nil {
+		return err
 	}
 	var err error
 	s.Config, err = config.Load(s.Getenv)
@@ -69,7 +66,7 @@ func (s *Stack) Env() []string {
 	for name, value := range s.env {
 		env = append(env, name+"="+value)
 	}
-	return env
+	return append(env, s.clockSetting())
 }
 
 func (s *Stack) migrate(ctx context.Context) error {
@@ -207,7 +204,10 @@ func (s *Stack) startShopify(ctx context.Context) error {
 	}
 	o := shopify.Options{
 		Now: s.Clock.Now, PublicURL: s.ShopURL, ClientCertificate: cert, RootCAs: s.secrets.roots(),
-		App:      shopify.App{PaymentSessionURL: s.SessionURL + "/shopify/payment_session"},
+		App: shopify.App{
+			PaymentSessionURL: s.SessionURL + "/shopify/payment_session", RefundSessionURL: s.SessionURL + "/shopify/refund_session",
+			CaptureSessionURL: s.SessionURL + "/shopify/capture_session", VoidSessionURL: s.SessionURL + "/shopify/void_session",
+		},
 		ClientID: clientID, ClientSecret: shopify.Secret(s.secrets.AppSecret),
 		// Load runs must meet our limits, not the stand-in's; a fault throttles on demand.
 		Throttle:     shopify.Throttle{MaximumAvailable: 1e6, RestoreRate: 1e5},

@@ -17,6 +17,7 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"tillflow/dev/control"
 	"tillflow/dev/internal/port"
 	"tillflow/dev/postgres"
 	"tillflow/dev/temporalserver"
@@ -40,7 +41,7 @@ type Options struct {
 	// Volatile keeps the books of the stand-ins and Temporal in memory and lets
 	// PostgreSQL skip its syncs: for tests.
 	Volatile bool
-	// Service runs the service inside this process.
+	// Service runs the service inside this process, and the control page beside it.
 	Service bool
 	// Shops are further shops beside Shop.
 	Shops []string
@@ -64,11 +65,12 @@ type Stack struct {
 	Shopify  *shopify.Server
 	Stripe   *stripe.Server
 	Mail     *mail.Server
-	Service  *cli.Service // nil unless asked for
+	Service  *cli.Service    // nil unless asked for
+	Control  *control.Server // nil without the service
 	Config   config.Config
 
 	// Addresses for people and programs.
-	ShopURL, PayURL, SessionURL, StripeURL, MailURL, TemporalURL string
+	ShopURL, PayURL, SessionURL, StripeURL, MailURL, TemporalURL, ControlURL string
 	// APIKey opens /api/v1 for Shop.
 	APIKey string
 
@@ -80,7 +82,7 @@ type Stack struct {
 }
 
 // ports of the parts, in the order of their numbers.
-type ports struct{ shop, pay, session, stripe, mail, smtp, temporal, temporalUI, postgres int }
+type ports struct{ shop, pay, session, stripe, mail, smtp, temporal, temporalUI, postgres, control int }
 
 // Start runs the parts one after the other. What was started is stopped again
 // when a later part fails.
@@ -90,7 +92,7 @@ func Start(ctx context.Context, o Options) (*Stack, error) {
 	}
 	s := &Stack{Clock: &Clock{}, opts: o}
 	for _, step := range []func(context.Context) error{
-		s.prepare, s.startPostgres, s.startTemporal, s.configure, s.migrate, s.startStandins, s.startService,
+		s.prepare, s.startPostgres, s.startTemporal, s.configure, s.migrate, s.startStandins, s.startService, s.startControl,
 	} {
 		if err := step(ctx); err != nil {
 			return nil, errors.Join(err, s.Stop())
@@ -114,7 +116,7 @@ func (s *Stack) prepare(ctx context.Context) error {
 		return fmt.Errorf("make the data folder: %w", err)
 	}
 	p := &s.ports
-	numbers := []*int{&p.shop, &p.pay, &p.session, &p.stripe, &p.mail, &p.smtp, &p.temporal, &p.temporalUI, &p.postgres}
+	numbers := []*int{&p.shop, &p.pay, &p.session, &p.stripe, &p.mail, &p.smtp, &p.temporal, &p.temporalUI, &p.postgres, &p.control}
 	if s.opts.BasePort == 0 {
 		free, err := port.Free(ctx, localhost, len(numbers))
 		if err != nil {
@@ -129,8 +131,10 @@ func (s *Stack) prepare(ctx context.Context) error {
 		}
 	}
 	var err error
-	s.secrets, err = loadSecrets(s.opts.Dir)
-	return err
+	if s.secrets, err = loadSecrets(s.opts.Dir); err != nil {
+		return err
+	}
+	return s.restoreClock()
 }
 
 const localhost = "127.0.0.1"

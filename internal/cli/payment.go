@@ -5,23 +5,24 @@ import (
 	"fmt"
 	"io"
 	"net/url"
-	"os/user"
 	"strings"
 	"text/tabwriter"
 	"time"
 
 	"tillflow/internal/config"
 	"tillflow/internal/flow"
+	"tillflow/internal/money"
 	"tillflow/internal/payment"
 	"tillflow/internal/store"
 )
 
 const paymentUsage = `usage: tillflow payment <verb> [flags] [payment]
   list     payments, newest first; -operator: those that need a person
-  show     one payment: state, attempts, evidence, timeline, books; -texts opens people's notes
-  resolve  decide what is in doubt or refused: -choice paid|not_paid|give_back|keep -reason "…" [-attempt id]
+  show     one payment: state, attempts, captures and refunds, evidence, timeline, books; -texts opens people's notes
+  resolve  decide what is in doubt or refused: -choice paid|not_paid|give_back|keep -reason "…" [-attempt id];
+           of a capture, void or refund, paid says that the provider shows it as done, not_paid that it does not
   retry    try again now what failed; -reason "…"
-  expire   end a payment now: shut the provider's page, answer the shop; -reason "…"
+  expire   end a payment that has no answer yet: shut the provider's page, answer the shop; -reason "…"
   note     put a note into the timeline: -reason "…"
 A payment is named by its id, or by Shopify's session id.
 `
@@ -101,11 +102,15 @@ func showPayment(ctx context.Context, e env, args []string) error {
 		if err != nil {
 			return err
 		}
-		return printPayment(e.out, c, d)
+		moves, err := st.ListMoves(ctx, d.Run.PaymentID)
+		if err != nil {
+			return err
+		}
+		return printPayment(e.out, c, d, moves)
 	})
 }
 
-func printPayment(out io.Writer, c config.Config, d payment.Details) error {
+func printPayment(out io.Writer, c config.Config, d payment.Details, moves []payment.MoveSummary) error {
 	r := d.Run
 	w := tabwriter.NewWriter(out, 0, 4, 2, ' ', 0)
 	fmt.Fprintf(w, "payment\t%s\n%s of\t%s for %s (session %s)\n", r.PaymentID, r.Kind, r.Amount, r.Shop, r.ExternalID)
@@ -122,10 +127,11 @@ func printPayment(out io.Writer, c config.Config, d payment.Details) error {
 	}
 	fmt.Fprintf(w, "workflow\t%s/namespaces/%s/workflows?query=%s\n", strings.TrimSuffix(c.TemporalUI, "/"), c.TemporalNamespace,
 		url.QueryEscape(`PayRef="`+r.ExternalID+`"`))
-	fmt.Fprintln(w, "\nATTEMPTS\tOPERATION\tSTATE\tPROVIDER\tREFERENCE\tSENT\tWHY NOT")
+	fmt.Fprintln(w, "\nATTEMPTS\tOPERATION\tSTATE\tPROVIDER\tAMOUNT\tREFERENCE\tSENT\tWHY NOT")
 	for _, a := range d.Attempts {
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s ×%d\t%s\n", a.ID, operationOf(a), a.State, a.Provider, dash(a.Ref), when(a.FirstSent), a.Sends, dash(whyNot(a)))
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s ×%d\t%s\n", a.ID, operationOf(a), a.State, a.Provider, amountOf(a.Asked), dash(a.Ref), when(a.FirstSent), a.Sends, dash(whyNot(a)))
 	}
+	printMoves(w, moves)
 	fmt.Fprintln(w, "\nTIMELINE\tWHAT\tCHANGE\tDETAIL\tEVIDENCE")
 	for _, t := range d.Timeline {
 		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", when(t.At), t.What, change(t), dash(t.Detail), dash(evidenceOf(d, t.EvidenceID)))
@@ -143,6 +149,71 @@ func printPayment(out io.Writer, c config.Config, d payment.Details) error {
 		}
 	}
 	return w.Flush()
+}
+
+// printMoves lists what was done, or asked for, with the payment's money. The
+// session is what Shopify or the merchant calls it, and names its run.
+func printMoves(w io.Writer, moves []payment.MoveSummary) {
+	if len(moves) == 0 {
+		return
+	}
+	fmt.Fprintln(w, "\nMOVES\tWHAT\tAMOUNT\tSTATE\tANSWER\tNEEDS\tSESSION\tOPERATION")
+	for _, m := range moves {
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", when(m.Ref.At), whatMoved(m), amountOf(m.Ref.Amount), stateOfMove(m), answerOfMove(m),
+			dash(string(m.Operator)), dash(m.Ref.ExternalRef), m.Ref.OperationID)
+	}
+}
+
+func whatMoved(m payment.MoveSummary) string {
+	if m.Elsewhere && m.Ref.Kind != payment.OpDispute {
+		return string(m.Ref.Kind) + " elsewhere"
+	}
+	return string(m.Ref.Kind)
+}
+
+// amountOf: a void that claims nothing yet has none.
+func amountOf(a money.Amount) string {
+	if a.Currency == "" {
+		return "-"
+	}
+	return a.String()
+}
+
+func stateOfMove(m payment.MoveSummary) string {
+	dispute := m.Ref.Kind == payment.OpDispute
+	switch {
+	case dispute && m.Done:
+		return "lost"
+	case dispute && m.Refused:
+		return "won, or withdrawn"
+	case dispute:
+		return "open"
+	case m.Done:
+		return "done"
+	case m.Final == payment.Reject:
+		return "refused: " + string(m.Refusal)
+	case m.Refused && m.Elsewhere:
+		return "failed, the money is back"
+	case m.Refused:
+		return "given up by the provider"
+	case m.Final == payment.Resolve, m.Elsewhere:
+		return "pending at the provider"
+	case m.Claimed:
+		return "claimed"
+	}
+	return "accepted"
+}
+
+func answerOfMove(m payment.MoveSummary) string {
+	switch {
+	case m.Final == payment.Undecided:
+		return "-"
+	case m.TellRefused != "":
+		return string(m.Final) + ", the shop refused it: " + m.TellRefused
+	case m.ToldAt.IsZero():
+		return string(m.Final) + ", not told"
+	}
+	return string(m.Final)
 }
 
 func operationOf(a payment.AttemptDetails) string {
@@ -170,115 +241,6 @@ func evidenceOf(d payment.Details, id string) string {
 		}
 	}
 	return ""
-}
-
-// act writes what a person wants as a row, then tells the run its id.
-func act(ctx context.Context, e env, verb, update string, args []string) error {
-	f := flags(e, "payment "+verb)
-	reason := f.String("reason", "", "why; kept in the vault and shown in the timeline's people")
-	choice := f.String("choice", "", "resolve: paid, not_paid, give_back or keep")
-	attempt := f.String("attempt", "", "resolve paid or not_paid: the attempt that was looked up; the unfinished one if left out")
-	actor := f.String("actor", loginName(), "who decides")
-	if err := parse(f, args, "reason", "actor"); err != nil {
-		return err
-	}
-	if f.NArg() != 1 {
-		_, _ = io.WriteString(e.err, paymentUsage)
-		return errUsage
-	}
-	c, log, err := load(e)
-	if err != nil {
-		return err
-	}
-	s, err := New(ctx, c, Options{Log: log})
-	if err != nil {
-		return err
-	}
-	defer s.Close()
-	d, err := s.Store.ShowPayment(ctx, f.Arg(0), false)
-	if err != nil {
-		return err
-	}
-	action := payment.Action{
-		PaymentID: d.Run.PaymentID, Actor: *actor, Action: verb, Choice: payment.Decision(*choice), AttemptID: *attempt, Text: *reason, At: s.now(),
-	}
-	if action.AttemptID == "" && (action.Choice == payment.DecidePaid || action.Choice == payment.DecideNotPaid) {
-		if action.AttemptID, err = doubtful(d); err != nil {
-			return err
-		}
-	}
-	return s.act(ctx, e, update, action, d)
-}
-
-func (s *Service) act(ctx context.Context, e env, update string, action payment.Action, d payment.Details) error {
-	id, err := s.Store.InsertAction(ctx, action)
-	if err != nil {
-		return err
-	}
-	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
-	defer cancel()
-	if err := s.deliver(ctx, update, id, d); err != nil {
-		return fmt.Errorf("the action is written as %s and was not applied: %w", id, err)
-	}
-	after, err := s.Store.ShowPayment(ctx, d.Run.PaymentID, false)
-	if err != nil {
-		return err
-	}
-	_, err = fmt.Fprintf(e.out, "done: payment %s is %s, answer %s\n", d.Run.PaymentID, after.State, answerOf(after.Summary))
-	return err
-}
-
-// deliver hands an action to the run that it concerns: the charge's, or, when
-// that has ended, an open reversal's. Where nothing runs any more the row itself
-// takes it: a note, or a person's word that a matter is settled.
-func (s *Service) deliver(ctx context.Context, update, actionID string, d payment.Details) error {
-	run := flow.ChargeID(d.Run.Source, d.Run.Shop, d.Run.ExternalID)
-	if d.ClosedAt.IsZero() {
-		if err := s.Runs.StartCharge(ctx, d.Run); err != nil {
-			return err
-		}
-	} else {
-		moves, err := s.Store.OpenMoves(ctx, d.Run.PaymentID)
-		if err != nil {
-			return err
-		}
-		if len(moves) == 0 {
-			_, err := s.Store.ApplyAction(ctx, d.Run.PaymentID, actionID)
-			return err
-		}
-		run = flow.ReversalID(moves[0].Source, moves[0].Shop, moves[0].ExternalRef)
-		if err := s.Runs.StartReversal(ctx, moves[0]); err != nil {
-			return err
-		}
-	}
-	_, err := s.Runs.Act(ctx, run, update, actionID)
-	return err
-}
-
-// doubtful finds the one attempt that a person can have looked up. Where none is
-// unfinished the decision is about money that is here, and the row knows which.
-func doubtful(d payment.Details) (string, error) {
-	var found []string
-	for _, a := range d.Attempts {
-		if !a.State.Decided() {
-			found = append(found, a.ID)
-		}
-	}
-	if len(found) == 0 {
-		return "", nil
-	}
-	if len(found) > 1 {
-		return "", fmt.Errorf("%d attempts are unfinished; name the one you looked up with -attempt", len(found))
-	}
-	return found[0], nil
-}
-
-func loginName() string {
-	u, err := user.Current()
-	if err != nil {
-		return ""
-	}
-	return u.Username
 }
 
 func when(t time.Time) string {

@@ -31,10 +31,29 @@ func OpenStore(ctx context.Context, c config.Config, now func() time.Time, log z
 	if err != nil {
 		return nil, err
 	}
+	// Asked for their contracts only, so they need neither books nor a way out.
+	providers, err := newConnectors(c, nil, now, nil)
+	if err != nil {
+		return nil, err
+	}
 	return store.Open(ctx, c.DatabaseURL.Reveal(), store.Options{
 		Now: now, Vault: crypt.NewVault(masters), MaxConns: int32(min(max(c.DatabaseConns, 1), 1000)),
-		SweepAfter: c.SweepAfter, DecideAhead: timing.DecideAhead, Log: log,
+		SweepAfter: c.SweepAfter, DecideAhead: timing.DecideAhead, Holds: holdTerms(providers), Log: log,
 	})
+}
+
+// holdTerms reads from the connectors what their providers allow with money that
+// they hold. What no connector here knows gets the widest terms: its provider
+// refuses what it cannot do.
+func holdTerms(providers *psp.Registry) func(string) payment.HoldTerms {
+	return func(provider string) payment.HoldTerms {
+		connector, err := providers.Connector(provider)
+		if err != nil {
+			return payment.HoldTerms{}
+		}
+		contract := connector.Contract()
+		return payment.HoldTerms{Once: contract.Captures == psp.OneCapture, RestReleased: contract.RestReleased}
+	}
 }
 
 // clock is the service's clock as configured.

@@ -63,6 +63,52 @@ func (a *shopAPI) PendPayment(ctx context.Context, shop, gid string, until time.
 	return told(a.client.PendPayment(ctx, shop, gid, until, shopify.PendingOnNetwork))
 }
 
+// ResolveMove implements activities.Shop: each kind of session has a mutation of its own.
+func (a *shopAPI) ResolveMove(ctx context.Context, t payment.MoveTelling) (payment.MoveTold, error) {
+	switch t.Kind {
+	case payment.OpRefund:
+		return toldMove(a.client.ResolveRefund(ctx, t.Shop, t.GID))
+	case payment.OpCapture:
+		return toldMove(a.client.ResolveCapture(ctx, t.Shop, t.GID))
+	case payment.OpVoid:
+		return toldMove(a.client.ResolveVoid(ctx, t.Shop, t.GID))
+	case payment.OpCharge, payment.OpReversal, payment.OpDispute:
+	}
+	return payment.MoveTold{}, noSession(t)
+}
+
+// RejectMove implements activities.Shop.
+func (a *shopAPI) RejectMove(ctx context.Context, t payment.MoveTelling) (payment.MoveTold, error) {
+	message := refusalMessage(t.Kind, t.Refusal)
+	switch t.Kind {
+	case payment.OpRefund:
+		return toldMove(a.client.RejectRefund(ctx, t.Shop, t.GID, message))
+	case payment.OpCapture:
+		return toldMove(a.client.RejectCapture(ctx, t.Shop, t.GID, captureCode(t.Refusal), message))
+	case payment.OpVoid:
+		return toldMove(a.client.RejectVoid(ctx, t.Shop, t.GID, message))
+	case payment.OpCharge, payment.OpReversal, payment.OpDispute:
+	}
+	return payment.MoveTold{}, noSession(t)
+}
+
+func noSession(t payment.MoveTelling) error {
+	return payment.Errorf(payment.Bug, "no shop waits for an answer about a %s", t.Kind)
+}
+
+// captureCode: Shopify has one reason of its own, for captures alone.
+func captureCode(why payment.Refusal) shopify.CaptureRejectCode {
+	if why == payment.RefusedAuthorizationExpired {
+		return shopify.CaptureAuthorizationExpired
+	}
+	return shopify.CaptureProcessingError
+}
+
+func toldMove(r shopify.Result, err error) (payment.MoveTold, error) {
+	t, err := told(r, err)
+	return payment.MoveTold{Refused: t.Refused, RequestID: t.RequestID}, err
+}
+
 func told(r shopify.Result, err error) (payment.Told, error) {
 	t := payment.Told{NextURL: r.NextURL, RequestID: r.RequestID}
 	if err == nil && !r.Accepted() {
@@ -91,4 +137,36 @@ func merchantMessage(why payment.DeclineReason) string {
 		payment.AmountTooLarge, payment.NotSupported:
 	}
 	return "The payment was declined: " + string(why) + "."
+}
+
+// refusalMessage is what the merchant reads in the Admin about a capture, void
+// or refund that was not done.
+func refusalMessage(kind payment.Operation, why payment.Refusal) string {
+	switch why {
+	case payment.RefusedUnknownPayment:
+		return "There is no payment that this " + string(kind) + " belongs to."
+	case payment.RefusedNotPaid:
+		return "The payment was not paid, so there is nothing to " + string(kind) + "."
+	case payment.RefusedNotHeld:
+		return "Nothing is held for this payment any more: it was captured, voided, or paid at once."
+	case payment.RefusedAuthorizationExpired:
+		return "The authorization has expired; the money is no longer held for you."
+	case payment.RefusedZeroAmount:
+		return "The amount is zero."
+	case payment.RefusedOtherCurrency:
+		return "The amount is in another currency than the payment."
+	case payment.RefusedTooLarge:
+		if kind == payment.OpRefund {
+			return "The amount is more than what is left of the payment after refunds and disputes."
+		}
+		return "The amount is more than what is still held for the payment."
+	case payment.RefusedNotSupported:
+		return "The payment provider cannot do this, such as a second capture of one authorization."
+	case payment.RefusedByProvider:
+		return "The payment provider refused the " + string(kind) + "; its reason is in the payment's timeline."
+	case payment.RefusedByOperator:
+		return "The " + string(kind) + " was not done: a person looked it up at the payment provider and ended it."
+	case payment.NotRefused:
+	}
+	return "The " + string(kind) + " could not be done."
 }

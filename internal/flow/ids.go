@@ -19,10 +19,15 @@ func ChargeID(source, shop, externalID string) string {
 	return join(string(payment.OpCharge), source, shop, externalID)
 }
 
-// ReversalID is the workflow id of giving back one payment of a provider,
-// named by the provider's own reference.
+// MoveID is the workflow id of a capture, void or refund, named by its session's
+// external id, or of a reversal, named by the provider's reference of the money.
+func MoveID(ref payment.MoveRef) string {
+	return join(string(ref.Kind), ref.Source, ref.Shop, ref.ExternalRef)
+}
+
+// ReversalID is MoveID for who knows only the reference.
 func ReversalID(source, shop, providerRef string) string {
-	return join(string(payment.OpReversal), source, shop, providerRef)
+	return MoveID(payment.MoveRef{Kind: payment.OpReversal, Source: source, Shop: shop, ExternalRef: providerRef})
 }
 
 // SweepID is the workflow id, and schedule id, of the sweep.

@@ -9,7 +9,12 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"tillflow/internal/flow"
+	"tillflow/internal/payment"
 )
+
+func moveID(kind payment.Operation, source, ref string) string {
+	return flow.MoveID(payment.MoveRef{Kind: kind, Source: source, Shop: "a.myshopify.com", ExternalRef: ref})
+}
 
 func TestIDs(t *testing.T) {
 	t.Parallel()
@@ -18,7 +23,10 @@ func TestIDs(t *testing.T) {
 		"charge/api/shop-1/order%202026%2F7":                           flow.ChargeID("api", "shop-1", "order 2026/7"),
 		"charge/api/shop-1/100%25%C3%A9":                               flow.ChargeID("api", "shop-1", "100%é"),
 		"reversal/shopify/a.myshopify.com/pi_3MtwBwLkdIwHu7ix28a3tqPa": flow.ReversalID("shopify", "a.myshopify.com", "pi_3MtwBwLkdIwHu7ix28a3tqPa"),
-		"charge/api/s/": flow.ChargeID("api", "s", ""),
+		"refund/shopify/a.myshopify.com/mRefund1":                      moveID(payment.OpRefund, "shopify", "mRefund1"),
+		"capture/shopify/a.myshopify.com/mCapture1":                    moveID(payment.OpCapture, "shopify", "mCapture1"),
+		"void/api/a.myshopify.com/my%20id":                             moveID(payment.OpVoid, "api", "my id"),
+		"charge/api/s/":                                                flow.ChargeID("api", "s", ""),
 	} {
 		require.Equal(t, want, got, "ids stand in histories: equal request, equal id, for life")
 	}
@@ -54,6 +62,11 @@ func TestDifferentRequestsNeverShareAnID(t *testing.T) {
 
 func TestKindsOfRunsNeverShareAnID(t *testing.T) {
 	t.Parallel()
-	require.NotEqual(t, flow.ChargeID("api", "s", "1"), flow.ReversalID("api", "s", "1"))
+	seen := map[string]payment.Operation{flow.ChargeID("api", "a.myshopify.com", "1"): payment.OpCharge}
+	for _, kind := range []payment.Operation{payment.OpCapture, payment.OpVoid, payment.OpRefund, payment.OpReversal} {
+		id := moveID(kind, "api", "1")
+		require.NotContains(t, seen, id)
+		seen[id] = kind
+	}
 	require.NotContains(t, flow.SweepID, "/")
 }

@@ -58,19 +58,25 @@ type ChargeResult struct {
 	Reason payment.DeclineReason
 }
 
-// MoveInput starts a move: a reversal now.
+// MoveInput starts a capture, void, refund or reversal. Everything else is read
+// from the rows.
 type MoveInput struct {
-	OperationID string
-	PaymentID   string
+	OperationID string // the session's id too
+	PaymentID   string // empty: the session is not looked up yet, or names no payment of ours
 	Operation   payment.Operation
 	Shop        string
-	Provider    string
-	Amount      money.Amount
+	Provider    string       // empty until the session is looked up
+	Amount      money.Amount // zero for a void
 	Timing      Timing
 }
 
-// MoveResult is how a move ended.
-type MoveResult struct{ Done bool }
+// MoveResult is how a move ended. A refund that the provider gave up after it
+// had accepted it is resolved and not done.
+type MoveResult struct {
+	Done    bool
+	Final   payment.Final   // what the shop was told; empty for a reversal
+	Refusal payment.Refusal // why, when Final is reject
+}
 
 // Names of messages. They stand in histories: never rename one.
 const (
@@ -104,8 +110,9 @@ type ActionResult struct {
 	Operator payment.OperatorReason
 }
 
-// StateAnswer is what the state query shows.
+// StateAnswer is what the state query shows: View of a charge, Move of a move.
 type StateAnswer struct {
 	View payment.View
+	Move *payment.MoveView `json:",omitempty"`
 	Note string
 }

@@ -21,6 +21,9 @@ import (
 // Workflow type names: the exported function names, for life.
 const (
 	typeCharge   = "Charge"
+	typeCapture  = "Capture"
+	typeVoid     = "Void"
+	typeRefund   = "Refund"
 	typeReversal = "Reversal"
 	typeSweep    = "Sweep"
 )
@@ -60,44 +63,110 @@ func (r *Runs) chargeOptions(ref payment.RunRef) client.StartWorkflowOptions {
 	return o
 }
 
-// StartReversal makes sure that a run of the reversal exists.
-func (r *Runs) StartReversal(ctx context.Context, ref payment.MoveRef) error {
-	o := options(ReversalID(ref.Source, ref.Shop, ref.ExternalRef), ref.Shop)
-	o.StaticSummary = fmt.Sprintf("give back %s at %s", ref.Amount, ref.Provider)
-	o.TypedSearchAttributes = MoveAttributes(ref)
-	_, err := r.client.ExecuteWorkflow(ctx, o, typeReversal, MoveInput{
-		OperationID: ref.OperationID, PaymentID: ref.PaymentID, Operation: ref.Kind, Shop: ref.Shop,
-		Provider: ref.Provider, Amount: ref.Amount, Timing: r.timing,
-	})
-	return started("start reversal", err)
+// StartMove makes sure that a run of the capture, void, refund or reversal
+// exists, unless it has completed.
+func (r *Runs) StartMove(ctx context.Context, ref payment.MoveRef) error {
+	workflow, err := moveType(ref.Kind)
+	if err != nil {
+		return err
+	}
+	_, err = r.client.ExecuteWorkflow(ctx, r.moveOptions(ref), workflow, r.moveInput(ref))
+	return started("start "+string(ref.Kind), err)
 }
 
-// SignalEvent tells the charge that a provider's message is stored.
+func moveType(kind payment.Operation) (string, error) {
+	switch kind {
+	case payment.OpCapture:
+		return typeCapture, nil
+	case payment.OpVoid:
+		return typeVoid, nil
+	case payment.OpRefund:
+		return typeRefund, nil
+	case payment.OpReversal:
+		return typeReversal, nil
+	case payment.OpCharge, payment.OpDispute:
+	}
+	return "", payment.Errorf(payment.Bug, "no workflow moves a %q", kind)
+}
+
+func (r *Runs) moveInput(ref payment.MoveRef) MoveInput {
+	return MoveInput{
+		OperationID: ref.OperationID, PaymentID: ref.PaymentID, Operation: ref.Kind, Shop: ref.Shop,
+		Provider: ref.Provider, Amount: ref.Amount, Timing: r.timing,
+	}
+}
+
+func (r *Runs) moveOptions(ref payment.MoveRef) client.StartWorkflowOptions {
+	o := options(MoveID(ref), ref.Shop)
+	o.EnableEagerStart = r.eager
+	o.StaticSummary = MoveSummary(ref)
+	o.TypedSearchAttributes = MoveAttributes(ref)
+	return o
+}
+
+// MoveSummary is the one line that names a run of a move: "refund 12.30 EUR at stripe".
+func MoveSummary(ref payment.MoveRef) string {
+	words := []string{string(ref.Kind)}
+	if ref.Kind == payment.OpReversal {
+		words = []string{"give back"}
+	}
+	if ref.Amount.Currency != "" {
+		words = append(words, ref.Amount.String())
+	}
+	if ref.Provider != "" {
+		words = append(words, "at", ref.Provider)
+	}
+	return strings.Join(words, " ")
+}
+
+// SignalEvent tells the charge or move that a provider's message is stored.
 func (r *Runs) SignalEvent(ctx context.Context, ref payment.EventRef) error {
-	return r.signal(ctx, ref.Run, SignalEvent, EventSignal{EventID: ref.EventID, AttemptID: ref.AttemptID})
+	event := EventSignal{EventID: ref.EventID, AttemptID: ref.AttemptID}
+	if ref.Move != nil {
+		return r.SignalMove(ctx, *ref.Move, event)
+	}
+	return r.signalCharge(ctx, ref.Run, SignalEvent, event)
+}
+
+// SignalMove wakes a move, and starts it when there is no run yet.
+func (r *Runs) SignalMove(ctx context.Context, ref payment.MoveRef, event EventSignal) error {
+	workflow, err := moveType(ref.Kind)
+	if err != nil {
+		return err
+	}
+	return r.signal(ctx, SignalEvent, event, target{r.moveOptions(ref), workflow, r.moveInput(ref)})
 }
 
 // SignalChoice tells the charge that the buyer chose or asked to leave.
 func (r *Runs) SignalChoice(ctx context.Context, ref payment.RunRef) error {
-	return r.signal(ctx, ref, SignalChoice, nil)
+	return r.signalCharge(ctx, ref, SignalChoice, nil)
 }
 
 // SignalReturned tells the charge that the buyer is back from the provider.
 func (r *Runs) SignalReturned(ctx context.Context, ref payment.RunRef) error {
-	return r.signal(ctx, ref, SignalReturned, nil)
+	return r.signalCharge(ctx, ref, SignalReturned, nil)
 }
 
-// signal wakes a charge, and starts it when there is no run yet. A completed
-// charge needs no waking: that is no error.
-func (r *Runs) signal(ctx context.Context, ref payment.RunRef, name string, arg any) error {
-	id := ChargeID(ref.Source, ref.Shop, ref.ExternalID)
-	err := r.client.SignalWorkflow(ctx, id, "", name, arg)
+func (r *Runs) signalCharge(ctx context.Context, ref payment.RunRef, name string, arg any) error {
+	return r.signal(ctx, name, arg, target{r.chargeOptions(ref), typeCharge, r.chargeInput(ref)})
+}
+
+// target is a run that should hear a signal, and how it is started.
+type target struct {
+	options  client.StartWorkflowOptions
+	workflow string
+	input    any
+}
+
+// signal wakes a run, and starts it when there is none yet. A completed one
+// needs no waking: that is no error.
+func (r *Runs) signal(ctx context.Context, name string, arg any, to target) error {
+	err := r.client.SignalWorkflow(ctx, to.options.ID, "", name, arg)
 	if _, none := errors.AsType[*serviceerror.NotFound](err); !none {
 		return wrap("signal "+name, err)
 	}
-	o := r.chargeOptions(ref)
-	o.EnableEagerStart = false // not allowed together with a signal
-	_, err = r.client.SignalWithStartWorkflow(ctx, id, name, arg, o, typeCharge, r.chargeInput(ref))
+	to.options.EnableEagerStart = false // not allowed together with a signal
+	_, err = r.client.SignalWithStartWorkflow(ctx, to.options.ID, name, arg, to.options, to.workflow, to.input)
 	return started("signal "+name, err)
 }
 

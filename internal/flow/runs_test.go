@@ -119,25 +119,6 @@ func TestStartCharge(t *testing.T) {
 	})
 }
 
-func TestStartReversal(t *testing.T) {
-	t.Parallel()
-	c, runs := setup(t)
-	var o client.StartWorkflowOptions
-	c.On("ExecuteWorkflow", mock.Anything, mock.Anything, "Reversal", flow.MoveInput{
-		OperationID: "o1", PaymentID: "p1", Operation: payment.OpReversal, Shop: "a.myshopify.com", Provider: "stripe",
-		Amount: money.New(1230, "EUR"), Timing: flow.DefaultTiming(),
-	}).Run(func(args mock.Arguments) { o = args.Get(1).(client.StartWorkflowOptions) }).Return(nil, alreadyStarted()).Once()
-	move := payment.MoveRef{
-		OperationID: "o1", PaymentID: "p1", Kind: payment.OpReversal, Source: "shopify", Shop: "a.myshopify.com",
-		ExternalRef: "pi_1", Provider: "stripe", Amount: money.New(1230, "EUR"),
-	}
-	require.NoError(t, runs.StartReversal(t.Context(), move))
-	require.Equal(t, "reversal/shopify/a.myshopify.com/pi_1", o.ID)
-	require.Equal(t, enumspb.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE_FAILED_ONLY, o.WorkflowIDReusePolicy)
-	require.Equal(t, "pi_1", keyword(t, o, flow.PayRef))
-	require.Equal(t, "stripe", keyword(t, o, flow.PayPSP))
-}
-
 func TestSignals(t *testing.T) {
 	t.Parallel()
 	var nobody any
@@ -290,10 +271,12 @@ func TestSoon(t *testing.T) {
 	c.On("ExecuteWorkflow", mock.Anything, mock.Anything, "Charge", mock.Anything).Return(&mocks.WorkflowRun{}, nil).Once()
 	c.On("ExecuteWorkflow", mock.Anything, mock.Anything, "Charge", mock.Anything).Return(nil, errors.New("away")).Once()
 	ctx, cancel := context.WithCancel(t.Context())
+	c.On("ExecuteWorkflow", mock.Anything, mock.Anything, "Refund", mock.Anything).Return(&mocks.WorkflowRun{}, nil).Once()
 	soon := flow.NewSoon(ctx, runs, zerolog.Nop())
 	cancel()
 	soon.StartSoon(ref())
 	soon.StartSoon(ref())
+	soon.StartMoveSoon(asked(payment.OpRefund))
 	soon.Wait()
 }
 

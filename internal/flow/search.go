@@ -46,9 +46,12 @@ func chargeAttributes(r payment.RunRef, t Timing) temporal.SearchAttributes {
 
 // MoveAttributes is what a run of a move starts with.
 func MoveAttributes(r payment.MoveRef) temporal.SearchAttributes {
-	return temporal.NewSearchAttributes(
+	set := []temporal.SearchAttributeUpdate{
 		PayShop.ValueSet(r.Shop), PayOp.ValueSet(string(r.Kind)), PayRef.ValueSet(r.ExternalRef),
-		PayPSP.ValueSet(r.Provider), PayStatus.ValueSet("open"),
-		PayNeedsOperator.ValueSet(false), PayAmountMinor.ValueSet(r.Amount.Minor),
-	)
+		PayStatus.ValueSet("open"), PayNeedsOperator.ValueSet(false), PayAmountMinor.ValueSet(r.Amount.Minor),
+	}
+	if r.Provider != "" { // a session is looked up by its run
+		set = append(set, PayPSP.ValueSet(r.Provider))
+	}
+	return temporal.NewSearchAttributes(set...)
 }

@@ -10,8 +10,8 @@ import (
 	"tillflow/internal/payment"
 )
 
-// Soon starts charges behind an answer that must not wait: the committed row is
-// the acceptance, and the sweep starts what is not started here.
+// Soon starts charges and moves behind an answer that must not wait: the
+// committed row is the acceptance, and the sweep starts what is not started here.
 type Soon struct {
 	*Runs
 	ctx   context.Context // of the process, not of a request
@@ -31,16 +31,25 @@ func NewSoon(ctx context.Context, runs *Runs, log zerolog.Logger) *Soon {
 
 // StartSoon starts the charge in the background.
 func (s *Soon) StartSoon(ref payment.RunRef) {
+	s.soon("payment_id", ref.PaymentID, func(ctx context.Context) error { return s.StartCharge(ctx, ref) })
+}
+
+// StartMoveSoon starts the capture, void or refund in the background.
+func (s *Soon) StartMoveSoon(ref payment.MoveRef) {
+	s.soon("operation_id", ref.OperationID, func(ctx context.Context) error { return s.StartMove(ctx, ref) })
+}
+
+func (s *Soon) soon(kind, id string, start func(context.Context) error) {
 	taken := s.group.TryGo(func() error {
 		ctx, cancel := context.WithTimeout(s.ctx, 5*time.Second)
 		defer cancel()
-		if err := s.StartCharge(ctx, ref); err != nil {
-			s.log.Warn().Err(err).Str("payment_id", ref.PaymentID).Msg("charge not started now, the sweep starts it")
+		if err := start(ctx); err != nil {
+			s.log.Warn().Err(err).Str(kind, id).Msg("run not started now, the sweep starts it")
 		}
 		return nil
 	})
 	if !taken {
-		s.log.Warn().Str("payment_id", ref.PaymentID).Msg("too many starts at once, the sweep starts this charge")
+		s.log.Warn().Str(kind, id).Msg("too many starts at once, the sweep starts this run")
 	}
 }
 

@@ -38,6 +38,8 @@ const (
 	familyFees       family = "fees"
 	familyAuthorized family = "authorized"
 	familyContra     family = "authorized-contra"
+	familyRefunds    family = "refunds"
+	familyDisputes   family = "disputes"
 )
 
 // maxAccountID bounds the last part of a name; a shop's domain fits.
@@ -71,6 +73,19 @@ func AuthorizedHold(mode Mode, accountID string) Account {
 // without pretending that money moved.
 func AuthorizedContra(mode Mode, accountID string) Account {
 	return newAccount(mode, familyContra, accountID)
+}
+
+// RefundsInTransit is money that a provider has agreed to give back and has not
+// given back yet: a debt to buyers, which a credit raises. Its balance is the
+// sum of the provider account's pending refunds.
+func RefundsInTransit(mode Mode, accountID string) Account {
+	return newAccount(mode, familyRefunds, accountID)
+}
+
+// Disputes is money that a provider withdrew because its buyers' banks ask for
+// it, and that comes back if the disputes are won: a claim, which a debit raises.
+func Disputes(mode Mode, accountID string) Account {
+	return newAccount(mode, familyDisputes, accountID)
 }
 
 // newAccount only joins the parts: an entry checks all its accounts, so that a
@@ -114,7 +129,7 @@ func (a Account) validate() error {
 
 func (f family) known() bool {
 	switch f {
-	case familyProvider, familyMerchant, familyFees, familyAuthorized, familyContra:
+	case familyProvider, familyMerchant, familyFees, familyAuthorized, familyContra, familyRefunds, familyDisputes:
 		return true
 	default:
 		return false

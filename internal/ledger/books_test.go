@@ -32,6 +32,16 @@ func flows(b ledger.Books) map[ledger.Kind][]flow {
 		ledger.KindCapture:       {b.CaptureAuthorized},
 		ledger.KindFee:           {b.Fee},
 		ledger.KindReversal:      {b.ReverseCharge, b.ReverseAuthorization},
+
+		ledger.KindRefund:            {b.Refund},
+		ledger.KindRefundPending:     {b.RefundPending},
+		ledger.KindRefundSettled:     {b.RefundSettled},
+		ledger.KindRefundDropped:     {b.RefundDropped},
+		ledger.KindRefundFailed:      {b.RefundFailed},
+		ledger.KindDispute:           {b.Dispute},
+		ledger.KindDisputeWon:        {b.DisputeWon},
+		ledger.KindDisputeLost:       {b.DisputeLost},
+		ledger.KindDisputeReinstated: {b.DisputeReinstated},
 	}
 }
 

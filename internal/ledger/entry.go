@@ -45,11 +45,32 @@ const (
 	// KindReversal books the return of money that should not have been taken
 	// or reserved: a second winner, a success after the door was shut.
 	KindReversal Kind = "reversal"
+	// KindRefund books taken money as given back.
+	KindRefund Kind = "refund"
+	// KindRefundPending books a refund that the provider has accepted.
+	KindRefundPending Kind = "refund_pending"
+	// KindRefundSettled books a pending refund as given back.
+	KindRefundSettled Kind = "refund_settled"
+	// KindRefundDropped books a pending refund as given up.
+	KindRefundDropped Kind = "refund_dropped"
+	// KindRefundFailed books money as back at the provider after it had been
+	// given back: the buyer's bank would not take it.
+	KindRefundFailed Kind = "refund_failed"
+	// KindDispute books money that the provider withdrew for a chargeback.
+	KindDispute Kind = "dispute"
+	// KindDisputeWon books withdrawn money as back.
+	KindDisputeWon Kind = "dispute_won"
+	// KindDisputeLost books withdrawn money as the merchant's loss.
+	KindDisputeLost Kind = "dispute_lost"
+	// KindDisputeReinstated books the money of a lost dispute as back.
+	KindDisputeReinstated Kind = "dispute_reinstated"
 )
 
 func (k Kind) known() bool {
 	switch k {
-	case KindCharge, KindAuthorization, KindRelease, KindCapture, KindFee, KindReversal:
+	case KindCharge, KindAuthorization, KindRelease, KindCapture, KindFee, KindReversal,
+		KindRefund, KindRefundPending, KindRefundSettled, KindRefundDropped, KindRefundFailed,
+		KindDispute, KindDisputeWon, KindDisputeLost, KindDisputeReinstated:
 		return true
 	default:
 		return false

@@ -128,6 +128,8 @@ func TestAccount(t *testing.T) {
 			"live/fees:acct_1":              ledger.Fees(ledger.ModeOf(false), "acct_1"),
 			"test/authorized:acct_1":        ledger.AuthorizedHold(ledger.ModeTest, "acct_1"),
 			"test/authorized-contra:acct_1": ledger.AuthorizedContra(ledger.ModeTest, "acct_1"),
+			"live/refunds:acct_1":           ledger.RefundsInTransit(ledger.ModeLive, "acct_1"),
+			"live/disputes:acct_1":          ledger.Disputes(ledger.ModeLive, "acct_1"),
 		} {
 			require.Equal(t, want, string(account))
 			back, err := ledger.ParseAccount(want)

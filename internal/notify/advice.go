@@ -13,11 +13,19 @@ type advice struct {
 // step is one thing to do; Command may be empty.
 type step struct{ Text, Command string }
 
-// adviceFor gives the text of a reason, with commands for the payment. known is
-// false for a reason that has none.
-func adviceFor(reason payment.OperatorReason, paymentID string) (a advice, known bool) {
-	c := commands{paymentID}
-	switch reason {
+// adviceFor gives the text of a notice's reason, with commands for the payment.
+// known is false for a reason that has none.
+func adviceFor(n payment.Notice) (a advice, known bool) {
+	c := commands{clean(n.PaymentID)}
+	if n.Move != "" {
+		switch n.Reason { //nolint:exhaustive // the other reasons say the same of a charge and of a move
+		case payment.ResolveRefused, payment.RejectRefused:
+			return moveTellRefused(c, n.Move, n.Reason == payment.ResolveRefused), true
+		case payment.WrongAmount:
+			return moveWrong(c, n.Move), true
+		}
+	}
+	switch n.Reason {
 	case payment.InDoubt:
 		return inDoubt(c), true
 	case payment.AccountBlocked:
@@ -34,6 +42,16 @@ func adviceFor(reason payment.OperatorReason, paymentID string) (a advice, known
 		return reversalStuck(c), true
 	case payment.RoutingFault:
 		return routingFault(c), true
+	case payment.RefundFailed:
+		return refundFailed(c), true
+	case payment.RefundElsewhere:
+		return refundElsewhere(c), true
+	case payment.Disputed:
+		return disputed(c), true
+	case payment.DisputeLost:
+		return disputeLost(c), true
+	case payment.Overdrawn:
+		return overdrawn(c), true
 	case payment.NobodyNeeded:
 	}
 	return advice{}, false
@@ -141,22 +159,130 @@ func routingFault(c commands) advice {
 	}
 }
 
-// look is the first step of every mail.
+func refundFailed(c commands) advice {
+	return advice{
+		Title:    "Refund failed late",
+		Happened: "The payment provider had accepted a refund, the shop was told that it is done, and then the provider gave it up.",
+		Money:    "The buyer did not get this money. It is with the merchant again, the books show it, and it may be refunded anew.",
+		Steps: []step{
+			look(c),
+			{"See the provider's reason, such as a closed bank account, and pay the buyer in another way, or refund again.", ""},
+			{"Write down how it was settled:", c.note()},
+		},
+	}
+}
+
+func refundElsewhere(c commands) advice {
+	return advice{
+		Title:    "Refunded at the provider",
+		Happened: "Somebody refunded this payment, or a part of it, at the payment provider and not through the shop.",
+		Money:    "The money has left for the buyer. It is booked and cannot be refunded a second time. The shop does not know of it.",
+		Steps: []step{
+			look(c),
+			{"Make the order in the shop's admin agree with it, without a refund through the payment provider.", ""},
+			{"Write down who did it and why:", c.note()},
+		},
+	}
+}
+
+func disputed(c commands) advice {
+	return advice{
+		Title:    "Payment disputed",
+		Happened: "The buyer disputes this payment with the bank.",
+		Money:    "The disputed amount is taken back until the dispute is decided. It is booked so, and cannot be refunded meanwhile.",
+		Steps: []step{
+			look(c),
+			{"Answer the dispute in the provider's dashboard before its deadline; a dispute that nobody answers is lost.", ""},
+			{"Write down what was decided:", c.note()},
+		},
+	}
+}
+
+func disputeLost(c commands) advice {
+	return advice{
+		Title:    "Dispute lost",
+		Happened: "A dispute about this payment was decided for the buyer.",
+		Money:    "The disputed amount is gone and booked. Refunding it too would pay the buyer twice; what is left may be refunded.",
+		Steps: []step{
+			look(c),
+			{"Make the order in the shop's admin agree with it, without a refund through the payment provider.", ""},
+			{"Write down what was decided:", c.note()},
+		},
+	}
+}
+
+func overdrawn(c commands) advice {
+	return advice{
+		Title:    "More went back than was paid",
+		Happened: "A refund of ours and money that was moved at the payment provider met, and together they are more than was taken.",
+		Money:    "The merchant has paid the difference. The books show every part of it.",
+		Steps: []step{
+			look(c),
+			{"Compare with the provider's dashboard, and ask the buyer for what is too much.", ""},
+			{"Write down how it was settled:", c.note()},
+		},
+	}
+}
+
+// moveTellRefused is the shop's refusal of our answer about a capture, void or
+// refund: unlike a charge's it sets no money in motion.
+func moveTellRefused(c commands, move payment.Operation, done bool) advice {
+	a := advice{
+		Title:    "Shop refused to hear of a " + string(move),
+		Happened: "A " + string(move) + " was not done, and the shop refused our answer that says so.",
+		Money:    "No money has moved.",
+		Steps: []step{
+			look(c),
+			{"Compare with what the shop shows for this order. To tell it once more:", c.retry()},
+		},
+	}
+	if done {
+		a.Happened = "A " + string(move) + " was done, and the shop refused our answer that says so."
+		a.Money = "The money has moved and stays as it is. The shop may show the order as if nothing had happened."
+	}
+	return a
+}
+
+// moveWrong: what really moved is not what a capture, void or refund asked for.
+func moveWrong(c commands, move payment.Operation) advice {
+	return advice{
+		Title:    "Wrong " + string(move),
+		Happened: "The payment provider did something else than this " + string(move) + " asks for: another amount, or after it was given up.",
+		Money:    "The books show what really moved. Nothing more moves by itself.",
+		Steps: []step{
+			look(c),
+			{"Compare with the provider's dashboard, and put it right there.", ""},
+			{"Write down how it was settled:", c.note()},
+		},
+	}
+}
+
+// look is the first step of every mail. A request that names no payment of ours
+// has nothing but its run.
 func look(c commands) step {
+	if c.paymentID == "" {
+		return step{"See its run in Temporal: the shop's request names no payment that is known here.", ""}
+	}
 	return step{"See what was sent, what came back and what was written down:", c.show()}
 }
 
 // commands are those of `tillflow payment`; the reason is left to the person.
+// Without a payment there are none.
 type commands struct{ paymentID string }
+
+func (c commands) of(verb string) string {
+	if c.paymentID == "" {
+		return ""
+	}
+	return "tillflow payment " + verb + c.paymentID
+}
 
 const because = ` -reason "…" `
 
-func (c commands) show() string { return "tillflow payment show " + c.paymentID }
+func (c commands) show() string { return c.of("show ") }
 
-func (c commands) resolve(choice string) string {
-	return "tillflow payment resolve -choice " + choice + because + c.paymentID
-}
+func (c commands) resolve(choice string) string { return c.of("resolve -choice " + choice + because) }
 
-func (c commands) retry() string { return "tillflow payment retry" + because + c.paymentID }
+func (c commands) retry() string { return c.of("retry" + because) }
 
-func (c commands) note() string { return "tillflow payment note" + because + c.paymentID }
+func (c commands) note() string { return c.of("note" + because) }

@@ -50,7 +50,7 @@ type letter struct {
 
 // compose writes the mail of a notice.
 func (m *Mailer) compose(n payment.Notice) (*gomail.Msg, error) {
-	a, known := adviceFor(n.Reason, clean(n.PaymentID))
+	a, known := adviceFor(n)
 	if !known {
 		return nil, payment.Errorf(payment.Bug, "no mail for reason %q", n.Reason)
 	}
@@ -86,19 +86,14 @@ func (m *Mailer) compose(n payment.Notice) (*gomail.Msg, error) {
 	return message, nil
 }
 
-// runs is the address of the list of the payment's runs. A reversal's run is
-// named by the provider's reference, which a notice does not know, so its mail
-// leads to all runs of the shop that need a person.
+// runs is the address of the list of the runs that a notice may be about. A run
+// of a capture, void, refund or reversal is named by a reference of its own, so
+// all runs of the shop that need a person are shown beside the payment's.
 func (m *Mailer) runs(n payment.Notice) string {
 	if m.opts.TemporalUI == "" {
 		return ""
 	}
-	query := "PayShop=" + quoted(n.Shop)
-	if n.Reason == payment.ReversalStuck {
-		query += " AND PayNeedsOperator=true"
-	} else {
-		query += " AND PayRef=" + quoted(n.External)
-	}
+	query := "PayShop=" + quoted(n.Shop) + " AND (PayRef=" + quoted(n.External) + " OR PayNeedsOperator=true)"
 	escaped := strings.ReplaceAll(url.QueryEscape(query), "+", "%20")
 	return strings.TrimRight(m.opts.TemporalUI, "/") + "/namespaces/" + url.PathEscape(m.opts.Namespace) + "/workflows?query=" + escaped
 }

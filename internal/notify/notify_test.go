@@ -105,6 +105,7 @@ func delivered(t *testing.T, n payment.Notice) (header mail.Header, text, html s
 var reasons = []payment.OperatorReason{
 	payment.InDoubt, payment.AccountBlocked, payment.WrongAmount, payment.ResolveRefused,
 	payment.RejectRefused, payment.TellOverdue, payment.ReversalStuck, payment.RoutingFault,
+	payment.RefundFailed, payment.RefundElsewhere, payment.Disputed, payment.DisputeLost, payment.Overdrawn,
 }
 
 func golden(t *testing.T, name, got string) {
@@ -134,6 +135,30 @@ func TestEveryReasonHasItsMail(t *testing.T) {
 			}
 		})
 	}
+	t.Run("a refused answer about a refund sets no money in motion, and its mail says so", func(t *testing.T) {
+		t.Parallel()
+		for reason, money := range map[payment.OperatorReason]string{
+			payment.ResolveRefused: "The money has moved and stays as it is.", payment.RejectRefused: "No money has moved.",
+		} {
+			_, text, _ := delivered(t, notice(func(n *payment.Notice) { n.Reason, n.Move = reason, payment.OpRefund }))
+			golden(t, "refund_"+string(reason)+".txt", text)
+			require.Contains(t, strings.ReplaceAll(text, "\n", " "), money)
+			require.NotContains(t, text, "goes back to the buyer by itself")
+			require.NotContains(t, text, "give_back")
+		}
+	})
+	t.Run("a refund of another amount is not a charge of another amount", func(t *testing.T) {
+		t.Parallel()
+		_, text, _ := delivered(t, notice(func(n *payment.Notice) { n.Reason, n.Move = payment.WrongAmount, payment.OpRefund }))
+		require.Contains(t, text, "Wrong refund")
+		require.NotContains(t, text, "give_back")
+	})
+	t.Run("a request that names no payment of ours has no commands", func(t *testing.T) {
+		t.Parallel()
+		_, text, _ := delivered(t, notice(func(n *payment.Notice) { n.Reason, n.PaymentID, n.Move = payment.TellOverdue, "", payment.OpRefund }))
+		require.NotContains(t, text, "tillflow payment")
+		require.Contains(t, text, "names no payment that is known here")
+	})
 	for _, reason := range []payment.OperatorReason{payment.NobodyNeeded, "new"} {
 		t.Run("a reason without a text is a Bug: "+string(reason), func(t *testing.T) {
 			t.Parallel()
@@ -181,7 +206,7 @@ func TestNamesFromOutside(t *testing.T) {
 	require.True(t, found)
 	u, err := url.Parse(strings.SplitN(link, "\n", 2)[0])
 	require.NoError(t, err)
-	require.Equal(t, `PayShop="shopBcc: thief@example.test" AND PayRef="<b>\"\\x"`, u.Query().Get("query"))
+	require.Equal(t, `PayShop="shopBcc: thief@example.test" AND (PayRef="<b>\"\\x" OR PayNeedsOperator=true)`, u.Query().Get("query"))
 	require.Equal(t, "/namespaces/default/workflows", u.Path)
 }
 

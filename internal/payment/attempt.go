@@ -80,6 +80,26 @@ func (s AttemptState) Advance(next AttemptState) (result AttemptState, changed b
 	}
 }
 
+// AdvanceReturn is Advance for an attempt that gives money back: a refund, a
+// dispute. Such a success is not the end: a bank may refuse a refund days after
+// the provider called it done, and a lost dispute may be decided again. So Done
+// may still become Declined or Closed.
+//
+// What ended like that is over for good once the provider's own object is known
+// (known), since neither comes back to life: messages overtake each other, and an
+// old "done" must not count after the "failed" that followed it. Where it is not
+// known, a request was refused, and a success counts as always.
+func (s AttemptState) AdvanceReturn(next AttemptState, known bool) (result AttemptState, changed bool) {
+	ended := next == Declined || next == Closed
+	switch {
+	case s == Done && ended:
+		return next, true
+	case known && (s == Declined || s == Closed):
+		return s, false
+	}
+	return s.Advance(next)
+}
+
 func pick(ok bool, next, s AttemptState) (AttemptState, bool) {
 	if ok {
 		return next, true

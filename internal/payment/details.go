@@ -81,3 +81,20 @@ type ActionLine struct {
 	AppliedAt time.Time // zero: not applied
 	Result    string
 }
+
+// MoveSummary is one capture, void, refund or reversal of a payment, or money
+// that its provider moved without us, as merchants and operators read it.
+type MoveSummary struct {
+	Ref         MoveRef
+	Elsewhere   bool // the provider moved it without us: a refund in its dashboard, a dispute
+	Final       Final
+	Refusal     Refusal   // why, when Final is Reject
+	FinalAt     time.Time // zero: not decided
+	ToldAt      time.Time // zero: not yet
+	TellRefused string    // the shop's refusal of the answer
+	Claimed     bool
+	Done        bool
+	Refused     bool
+	ClosedAt    time.Time // zero: still running
+	Operator    OperatorReason
+}

@@ -21,6 +21,7 @@ func TestTransitionsAreTheTableOfTheDesign(t *testing.T) {
 		"partially_refunded>captured", "partially_refunded>refunded", "partially_refunded>reversed",
 		"refunded>partially_refunded", "refunded>captured",
 		"rejected>reversed",
+		"voided>captured", "expired>captured",
 		"reversed>authorized", "reversed>captured", "reversed>rejected",
 	} {
 		legal[p] = true
@@ -58,6 +59,31 @@ func TestAdvance(t *testing.T) {
 	require.Equal(t, payment.Working, got, "processing is never nothing")
 	got, _ = payment.Held.Advance(payment.Done)
 	require.Equal(t, payment.Done, got, "a held amount may be captured")
+}
+
+func TestAdvanceReturn(t *testing.T) {
+	t.Parallel()
+	ended := func(s payment.AttemptState) bool { return s == payment.Declined || s == payment.Closed }
+	for _, s := range payment.AttemptStates {
+		for _, next := range payment.AttemptStates {
+			for _, known := range []bool{false, true} {
+				got, changed := s.AdvanceReturn(next, known)
+				name := fmt.Sprintf("%s sees %s, known %t", s, next, known)
+				require.Equal(t, changed, got != s, name)
+				switch {
+				case s == payment.Done && ended(next):
+					require.Equal(t, next, got, "money that was given back may come back: "+name)
+				case s == payment.Done:
+					require.Equal(t, s, got, name)
+				case known && ended(s):
+					require.Equal(t, s, got, "what the provider gave up stays given up: "+name)
+				default:
+					want, _ := s.Advance(next)
+					require.Equal(t, want, got, name)
+				}
+			}
+		}
+	}
 }
 
 func TestKeysOfDifferentAttemptsDiffer(t *testing.T) {

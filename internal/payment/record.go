@@ -58,6 +58,7 @@ type Attempt struct {
 	Ref        string
 	PaymentRef string
 	ExpiresAt  time.Time // zero: unknown
+	Elsewhere  bool      // not ours: the provider moved it without us
 }
 
 // View is what the charge workflow needs to know after any step: the rows,
@@ -234,38 +235,13 @@ type Action struct {
 	At        time.Time
 }
 
-// MoveView is how a move stands: a capture, void, refund or reversal.
-type MoveView struct {
-	OperationID string
-	PaymentID   string
-	Shop        string
-	Done        bool
-	Refused     bool // decided not possible; a person was told
-	Operator    OperatorReason
-	Unfinished  []Attempt
-	Amount      money.Amount
-	Provider    string
-}
-
-// MoveRef names a move whose workflow should exist.
-type MoveRef struct {
-	OperationID string
-	PaymentID   string
-	Kind        Operation
-	Source      string
-	Shop        string
-	ExternalRef string
-	Provider    string
-	Amount      money.Amount
-	At          time.Time
-}
-
 // EventRef names a stored provider event and the run that should hear of it.
 type EventRef struct {
 	EventID   int64
 	AttemptID string
 	Run       RunRef
-	Closed    bool // the charge workflow has ended: there is no run to wake
+	Move      *MoveRef // set when the event is about a move: its run is woken, not the charge's
+	Closed    bool     // the workflow has ended: there is no run to wake
 }
 
 // Notice is an operator mail to send. It names a payment, never a person.
@@ -277,6 +253,7 @@ type Notice struct {
 	PaymentID string
 	External  string
 	Reason    OperatorReason
+	Move      Operation // the capture, void or refund that it is about; empty: the payment's charge, or any
 	Amount    money.Amount
 	Since     time.Time
 	Tries     int
@@ -298,6 +275,7 @@ type IncomingEvent struct {
 	Decline    DeclineReason
 	Code       string
 	At         time.Time
+	Elsewhere  *Elsewhere // the message is about money moved without us
 }
 
 // Stored says what became of an IncomingEvent and what is to be done next. At

@@ -40,7 +40,8 @@ var States = []State{
 //
 // From Rejected a success may still arrive (a late webhook, a settlement
 // line): the money is then given back and the payment ends Reversed.
-// Refunds and reversals that fail later at the provider lead back.
+// Refunds and reversals that fail later at the provider lead back. And money
+// that a provider shows as taken was taken, also after we saw its hold end.
 var transitions = map[State][]State{
 	Created:           {AwaitingBuyer, Processing, Authorized, Captured, Rejected},
 	AwaitingBuyer:     {Processing, Authorized, Captured, Rejected},
@@ -51,8 +52,8 @@ var transitions = map[State][]State{
 	Refunded:          {PartiallyRefunded, Captured},
 	Rejected:          {Reversed},
 	Reversed:          {Authorized, Captured, Rejected},
-	Voided:            {},
-	Expired:           {},
+	Voided:            {Captured},
+	Expired:           {Captured},
 }
 
 // CanBecome reports whether a payment in s may become next.
@@ -106,6 +107,7 @@ const (
 	OpVoid     Operation = "void"
 	OpRefund   Operation = "refund"
 	OpReversal Operation = "reversal" // money nobody wants any more goes back: void, else refund
+	OpDispute  Operation = "dispute"  // a chargeback; nobody here asks for one
 )
 
 // OperatorReason says why a person is needed. It is an enum because it is
@@ -123,4 +125,10 @@ const (
 	TellOverdue    OperatorReason = "tell_overdue"    // the shop cannot be reached since more than a day
 	ReversalStuck  OperatorReason = "reversal_stuck"  // the provider will not take the money back
 	RoutingFault   OperatorReason = "routing_fault"   // the provider calls our request wrong
+
+	RefundFailed    OperatorReason = "refund_failed"    // the provider gave a refund up after it had accepted it
+	RefundElsewhere OperatorReason = "refund_elsewhere" // money was refunded at the provider, not by us
+	Disputed        OperatorReason = "disputed"         // a chargeback is open
+	DisputeLost     OperatorReason = "dispute_lost"     // a chargeback took the money
+	Overdrawn       OperatorReason = "overdrawn"        // more went back than was taken
 )

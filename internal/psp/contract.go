@@ -17,6 +17,16 @@ const (
 	Authoritative Absence = "authoritative"
 )
 
+// Captures says how often one hold may be captured.
+type Captures string
+
+// Numbers of captures. What cannot hold has none.
+const (
+	NoCapture       Captures = ""
+	OneCapture      Captures = "one"
+	SeveralCaptures Captures = "several" // in parts, until the whole amount is taken
+)
+
 // Contract is what a provider promises about sending, finding and finishing,
 // as data: the settle loop, the conformance suite and the fault runs read it.
 type Contract struct {
@@ -36,6 +46,11 @@ type Contract struct {
 	LateSuccess time.Duration
 	// HoldLimit is how long an authorization lasts when the provider does not say.
 	HoldLimit time.Duration
+	// Captures says how often a hold may be captured.
+	Captures Captures
+	// RestReleased says that a capture of less than is held gives the rest back by
+	// itself, at once: nothing is left to capture or to void.
+	RestReleased bool
 	// CallTimeout bounds one HTTP call.
 	CallTimeout time.Duration
 	// InFlight caps concurrent calls per account and process.

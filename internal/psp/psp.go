@@ -162,7 +162,12 @@ type Event struct {
 	At         time.Time
 	// Outcome is set only when the message proves a final state of the attempt
 	// (Authorized, Succeeded, Declined, Closed). Else the event is a reason to look.
+	// A refund that a provider may still give up later is not final when it
+	// succeeds: messages arrive in any order, so only a look shows what stands.
 	Outcome *Outcome
+	// Elsewhere is set when the message is about a refund or dispute that we did
+	// not ask for; PaymentRef names the money. Then there is neither attempt nor outcome.
+	Elsewhere *payment.Elsewhere
 }
 
 // WebhookParser verifies and reads the provider's messages.
@@ -172,6 +177,15 @@ type WebhookParser interface {
 	// payment.Invalid for a body that cannot be read. An unknown event type is
 	// an Event without attempt and no error.
 	ParseWebhook(acc Account, header http.Header, body []byte, now time.Time) (Event, error)
+}
+
+// ElsewhereLister finds the money that moved without us although no message
+// came: refunds made at the provider's dashboard, and disputes.
+type ElsewhereLister interface {
+	// ListElsewhere gives everything that the provider did with the money of
+	// paymentRef and that does not carry a reference of ours, as it stands now. It
+	// changes nothing. An error says nothing about what there is.
+	ListElsewhere(ctx context.Context, acc Account, paymentRef string) ([]payment.Elsewhere, error)
 }
 
 // Verifier checks credentials by a live call that moves nothing.

@@ -29,6 +29,9 @@ func (r *reader) fail(field, reason string) {
 
 func (r *reader) root(body []byte) object {
 	var o object
+	if len(body) > MaxSessionBody {
+		r.fail("body", fmt.Sprintf("is larger than %d bytes", MaxSessionBody))
+	}
 	if r.err == nil && json.Unmarshal(body, &o) != nil {
 		r.fail("body", "is not a JSON object")
 	}

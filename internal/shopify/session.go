@@ -3,7 +3,6 @@ package shopify
 import (
 	"encoding/json"
 	"errors"
-	"fmt"
 	"net/http"
 	"net/url"
 	"strings"
@@ -90,23 +89,16 @@ func (e *FieldError) Error() string { return e.Field + " " + e.Reason }
 // first fault found.
 func ParsePaymentSession(headers http.Header, body []byte) (PaymentSession, error) {
 	r := &reader{}
-	s := PaymentSession{
-		ShopDomain: r.shopDomain(headers.Get("Shopify-Shop-Domain")),
-		RequestID:  printable(headers.Get("Shopify-Request-Id")),
-		APIVersion: printable(headers.Get("Shopify-Api-Version")),
-	}
-	if len(body) > MaxSessionBody {
-		r.fail("body", fmt.Sprintf("is larger than %d bytes", MaxSessionBody))
-	}
+	var s PaymentSession
+	s.ShopDomain, s.RequestID, s.APIVersion = r.envelope(headers)
 	root := r.root(body)
-	s.ID = r.token(root, "id", maxID)
-	if strings.Contains(s.ID, "/") {
-		r.fail("id", "holds a slash, which separates the parts of a gid")
-	}
-	s.GID = r.gid(root, "PaymentSession", s.ID)
+	s.ID, s.GID = r.identity(root, "PaymentSession")
 	s.Group = r.token(root, "group", maxGroup)
 	s.SessionID = r.optionalToken(root, "session_id", maxGroup)
 	s.Amount = r.amount(root)
+	if r.err == nil && !s.Amount.IsPositive() {
+		r.fail("amount", "is not above zero")
+	}
 	s.Kind = r.kind(root)
 	s.Test = r.boolean(root, "test")
 	s.MerchantLocale = r.token(root, "merchant_locale", maxLocale)
@@ -117,6 +109,11 @@ func ParsePaymentSession(headers http.Header, body []byte) (PaymentSession, erro
 		return PaymentSession{}, r.err
 	}
 	return s, nil
+}
+
+// envelope reads the headers that every session request carries.
+func (r *reader) envelope(headers http.Header) (shop, requestID, version string) {
+	return r.shopDomain(headers.Get("Shopify-Shop-Domain")), printable(headers.Get("Shopify-Request-Id")), printable(headers.Get("Shopify-Api-Version"))
 }
 
 func (r *reader) shopDomain(header string) string {
@@ -130,6 +127,15 @@ func (r *reader) shopDomain(header string) string {
 	return domain
 }
 
+// identity reads a session's id and its gid.
+func (r *reader) identity(o object, kind string) (id, gid string) {
+	id = r.token(o, "id", maxID)
+	if strings.Contains(id, "/") {
+		r.fail("id", "holds a slash, which separates the parts of a gid")
+	}
+	return id, r.gid(o, kind, id)
+}
+
 // gid checks that the global id is the one of this kind and id, since mutations are sent with it and rows are found by the id.
 func (r *reader) gid(o object, kind, id string) string {
 	gid := r.text(o, "gid", len(gidPrefix)+len(kind)+1+maxID)
@@ -139,7 +145,7 @@ func (r *reader) gid(o object, kind, id string) string {
 	return gid
 }
 
-// amount reads "amount" and "currency" together. The amount is a decimal string; a JSON number is taken by its digits, never by way
+// amount reads "amount" and "currency" together: zero or more. The amount is a decimal string; a JSON number is taken by its digits, never by way
 // of a float.
 func (r *reader) amount(o object) money.Amount {
 	code := r.text(o, "currency", 3)
@@ -162,8 +168,6 @@ func (r *reader) amount(o object) money.Amount {
 		r.fail("amount", "is too large")
 	case err != nil:
 		r.fail("amount", "is not a decimal number")
-	case !amount.IsPositive():
-		r.fail("amount", "is not above zero")
 	}
 	return amount
 }

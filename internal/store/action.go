@@ -204,10 +204,24 @@ func (r *record) apply(ctx context.Context, tx pgx.Tx, action payment.Action) er
 	case actionResolve:
 		return r.resolveBy(ctx, tx, action)
 	case actionExpire:
-		r.shut(payment.Cancelled)
-		return nil
+		return r.expire(action)
 	case actionRetry, actionNote:
 		return nil
 	}
 	return bug("action", "unknown action in a row")
+}
+
+// expire shuts the door of a charge. A move has no door.
+func (r *record) expire(action payment.Action) error {
+	if action.AttemptID != "" {
+		a, err := r.attempt(action.AttemptID)
+		if err != nil {
+			return err
+		}
+		if a.Operation != payment.OpCharge {
+			return conflict("not_a_charge", "only a charge can be expired")
+		}
+	}
+	r.shut(payment.Cancelled)
+	return nil
 }

@@ -46,16 +46,22 @@ func (s *Store) BeginCheckout(ctx context.Context, paymentID string) (payment.Se
 }
 
 // BeginMove does the same for an operation on money that a provider holds for
-// us. What a reversal sends follows from the money's state at this moment: held
-// is voided, taken is refunded; so when a void came too late, the next attempt
-// is a refund. A new attempt follows only one that is decided.
+// us. A new attempt follows only one that is decided not done, and only while
+// the operation's claim is still covered: what has moved elsewhere since it was
+// claimed is booked and counts. Where it is not, nothing that was sent stands in
+// the way, so the claim is refused; a reversal gives back what is left.
 func (s *Store) BeginMove(ctx context.Context, operationID string) (payment.Send, error) {
 	out := payment.Send{OperationID: operationID, Nothing: true}
 	_, err := s.change(ctx, byOperation, operationID, func(_ pgx.Tx, r *record) error {
 		out.PaymentID, out.Shop = r.p.ID, r.p.Shop
 		o, err := r.operation(operationID)
-		if err != nil || o.State != operationOpen {
+		switch {
+		case err != nil:
 			return err
+		case o.Origin == elsewhere:
+			return bug("elsewhere", "what moved elsewhere is not sent by us")
+		case o.State != operationOpen:
+			return nil
 		}
 		for _, a := range r.attempts {
 			if a.OperationID == o.ID && !a.State.Decided() {
@@ -67,13 +73,13 @@ func (s *Store) BeginMove(ctx context.Context, operationID string) (payment.Send
 		if err != nil {
 			return err
 		}
-		leg, err := reversalLeg(o, parent)
-		if err != nil {
+		leg, err := r.nextLeg(o, parent)
+		if err != nil || o.State != operationOpen {
 			return err
 		}
 		a, err := r.begin(o, attemptRow{
 			AccountID: parent.AccountID, Provider: parent.Provider, ParentAttempt: o.ParentAttempt,
-			Leg: string(leg), PaymentRef: orElse(parent.PaymentRef, parent.Ref),
+			Leg: leg, PaymentRef: orElse(parent.PaymentRef, parent.Ref),
 		})
 		if err != nil {
 			return err
@@ -92,20 +98,67 @@ func (r *record) parent(o *operationRow) (*attemptRow, error) {
 	return r.attempt(*o.ParentAttempt)
 }
 
-func reversalLeg(o *operationRow, parent *attemptRow) (payment.Operation, error) {
-	if o.Kind != payment.OpReversal {
-		return "", &payment.Error{Class: payment.Unsupported, Code: "operation", Message: "no attempt is made for a " + string(o.Kind)}
+// giveUp refuses a claim before anything of it is sent.
+func (r *record) giveUp(o *operationRow, root *attemptRow, why payment.Refusal) error {
+	if err := r.refuse(o, why); err != nil {
+		return err
 	}
-	switch parent.State {
-	case payment.Held:
-		return payment.OpVoid, nil
-	case payment.Done:
-		return payment.OpRefund, nil
-	case payment.Allocated, payment.Sent, payment.Doubtful, payment.Open, payment.Working,
-		payment.Declined, payment.Closed, payment.NotDone:
+	return r.reckon(root)
+}
+
+// nextLeg makes sure that a claim is covered before it is sent, and says by which
+// way a reversal goes; the other moves have one way only. What is not covered
+// ends here.
+func (r *record) nextLeg(o *operationRow, parent *attemptRow) (string, error) {
+	root, err := r.root(parent)
+	if err != nil {
+		return "", err
+	}
+	p, err := r.purse(root)
+	if err != nil {
+		return "", err
+	}
+	switch o.Kind {
+	case payment.OpReversal:
+		return r.reversalLeg(o, parent, p)
+	case payment.OpRefund:
+		if left, err := p.left(); err != nil || left.Minor < 0 {
+			return "", r.giveUp(o, root, payment.RefusedTooLarge)
+		}
+	case payment.OpCapture, payment.OpVoid:
+		rest, err := p.rest()
+		switch {
+		case err != nil:
+			return "", bug("amount", "the rest of a hold cannot be reckoned")
+		case r.p.State == payment.Expired && o.Kind == payment.OpCapture:
+			return "", r.giveUp(o, root, payment.RefusedAuthorizationExpired)
+		case !root.holds():
+			return "", r.giveUp(o, root, payment.RefusedNotHeld)
+		case rest.Minor < 0:
+			return "", r.giveUp(o, root, payment.RefusedTooLarge)
+		}
+	case payment.OpCharge, payment.OpDispute:
+		return "", bug("operation", "no attempt is made for a %s", o.Kind)
+	}
+	return "", nil
+}
+
+// reversalLeg follows from the money's state at this moment: held is voided,
+// taken is refunded; so when a void came too late, the next attempt is a refund.
+// It gives back what is left and not what refunds gave already; with nothing
+// left the reversal is over.
+func (r *record) reversalLeg(o *operationRow, parent *attemptRow, p purse) (string, error) {
+	if !parent.State.Succeeded() {
 		return "", bug("no_money", "a reversal of an attempt that is %s", parent.State)
 	}
-	return "", bug("no_money", "a reversal of an attempt in unknown state")
+	leg, amount, err := p.wayBack()
+	switch {
+	case err != nil:
+		return "", err
+	case !amount.IsPositive():
+		return "", r.endReversal(o, parent)
+	}
+	return string(leg), r.resize(o, amount)
 }
 
 const insertAttempt = `
@@ -124,12 +177,12 @@ func (r *record) begin(o *operationRow, a attemptRow) (*attemptRow, error) {
 		return nil, err
 	}
 	for _, other := range r.attempts {
-		if other.Operation == o.Kind {
+		if other.Operation == o.Kind && other.Origin == ours {
 			a.Seq = max(a.Seq, other.Seq)
 		}
 	}
 	a.Seq++
-	a.ID, a.OperationID, a.Operation, a.State = id, o.ID, o.Kind, payment.Sent
+	a.ID, a.OperationID, a.Operation, a.Origin, a.State = id, o.ID, o.Kind, ours, payment.Sent
 	a.AmountMinor, a.Currency = o.AmountMinor, o.Currency
 	a.FirstSentAt, a.LastSentAt = r.now, r.now
 	a.Key = payment.Key(r.p.ID, o.Kind, a.Leg, a.Seq)

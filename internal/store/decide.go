@@ -46,7 +46,7 @@ func (s *Store) DecideReject(ctx context.Context, paymentID string, why payment.
 func (r *record) gaveAllBack() bool {
 	done := 0
 	for _, o := range r.operations {
-		if o.Kind != payment.OpReversal {
+		if o.Kind != payment.OpReversal || o.State == operationRefused {
 			continue
 		}
 		if o.State != operationDone {
@@ -62,18 +62,18 @@ func (r *record) gaveAllBack() bool {
 // give back any more: payment.Conflict, it is refunded instead. A repeat changes
 // nothing.
 func (s *Store) GiveBack(ctx context.Context, paymentID, reason string) (payment.View, error) {
-	view, err := s.change(ctx, byPayment, paymentID, func(_ pgx.Tx, r *record) error {
-		return r.giveAllBack(reason)
+	view, err := s.change(ctx, byPayment, paymentID, func(tx pgx.Tx, r *record) error {
+		return r.giveAllBack(ctx, tx, reason)
 	})
 	return view, failure("give back", err)
 }
 
-func (r *record) giveAllBack(reason string) error {
+func (r *record) giveAllBack(ctx context.Context, tx pgx.Tx, reason string) error {
 	for _, a := range r.unreturned() {
 		if r.isWinner(a) && r.p.ToldAt != nil {
 			return conflict("already_told", "the shop has acknowledged this payment: refund it")
 		}
-		if err := r.giveBack(a, reason); err != nil {
+		if err := r.giveBack(ctx, tx, a, reason); err != nil {
 			return err
 		}
 	}

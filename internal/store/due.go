@@ -70,9 +70,29 @@ func scanRun(r *payment.RunRef) []any {
 	}
 }
 
-const claimMoves = `
+const claimSessions = `
 	WITH due AS (
-		SELECT id FROM operations WHERE state = 'open' AND kind <> 'charge' AND sweep_at <= @now
+		SELECT id FROM move_sessions WHERE closed_at IS NULL AND sweep_at <= @now
+		ORDER BY sweep_at LIMIT @limit
+		FOR NO KEY UPDATE SKIP LOCKED
+	), claimed AS (
+		UPDATE move_sessions m
+		SET sweep_at = @now::timestamptz + least(greatest(@now::timestamptz - m.received_at, @min::interval), @max::interval)
+		FROM due WHERE m.id = due.id
+		RETURNING m.*
+	)
+	SELECT m.id::text, coalesce(m.payment_id::text, ''), m.kind, m.source, m.shop, m.external_id, coalesce(c.provider, ''),
+	       coalesce(o.amount_minor, m.amount_minor), coalesce(o.currency, m.currency), m.received_at
+	FROM claimed m
+	LEFT JOIN operations o ON o.id = m.id
+	LEFT JOIN payments p ON p.id = m.payment_id
+	LEFT JOIN attempts a ON a.id = coalesce(o.parent_attempt, p.winner_attempt)
+	LEFT JOIN accounts c ON c.id = a.account_id
+	ORDER BY m.received_at`
+
+const claimReversals = `
+	WITH due AS (
+		SELECT id FROM operations WHERE state = 'open' AND kind = 'reversal' AND sweep_at <= @now
 		ORDER BY sweep_at LIMIT @limit
 		FOR NO KEY UPDATE SKIP LOCKED
 	), claimed AS (
@@ -88,10 +108,15 @@ const claimMoves = `
 	JOIN accounts c ON c.id = a.account_id
 	ORDER BY o.created_at`
 
-// DueMoves claims moves that are not done and whose run the sweep should make
-// sure of.
+// DueMoves claims moves that are not over and whose run the sweep should make
+// sure of: sessions, claimed or not, and reversals, at most limit of each.
 func (s *Store) DueMoves(ctx context.Context, limit int) ([]payment.MoveRef, error) {
-	return due(ctx, s, claiming{"claim due moves", claimMoves, limit}, scanMove)
+	sessions, err := due(ctx, s, claiming{"claim due sessions", claimSessions, limit}, scanMove)
+	if err != nil {
+		return nil, err
+	}
+	reversals, err := due(ctx, s, claiming{"claim due reversals", claimReversals, limit}, scanMove)
+	return append(sessions, reversals...), err
 }
 
 func scanMove(row pgx.CollectableRow) (payment.MoveRef, error) {
@@ -103,7 +128,7 @@ func scanMove(row pgx.CollectableRow) (payment.MoveRef, error) {
 
 const claimEvents = `
 	WITH due AS (
-		SELECT id FROM provider_events WHERE dispatched_at IS NULL AND dispatch_at <= @now
+		SELECT id FROM provider_events WHERE dispatched_at IS NULL AND dispatch_at <= @now AND elsewhere = ''
 		ORDER BY dispatch_at LIMIT @limit
 		FOR NO KEY UPDATE SKIP LOCKED
 	), claimed AS (
@@ -113,19 +138,62 @@ const claimEvents = `
 		RETURNING e.*
 	)
 	SELECT p.id::text, p.source, p.shop, p.external_id, c.provider, p.kind, p.amount_minor, p.currency, p.test, p.received_at,
-	       e.id, a.id::text, p.closed_at IS NOT NULL OR o.kind <> 'charge'
+	       e.id, a.id::text,
+	       CASE WHEN o.kind = 'charge' THEN p.closed_at IS NOT NULL WHEN m.id IS NOT NULL THEN m.closed_at IS NOT NULL ELSE o.state <> 'open' END,
+	       o.id::text, o.kind, coalesce(m.external_id, o.external_ref), o.amount_minor, o.currency, coalesce(m.received_at, o.created_at)
 	FROM claimed e
 	JOIN attempts a ON a.id = e.attempt_id
 	JOIN operations o ON o.id = a.operation_id
+	LEFT JOIN move_sessions m ON m.id = o.id
 	JOIN accounts c ON c.id = a.account_id
 	JOIN payments p ON p.id = a.payment_id
 	ORDER BY e.id`
 
-// DueEvents claims stored events that were not acted on in time. Closed says
-// that no run listens for them: the charge is over, or the event is about a move,
-// whose run listens to nothing.
+// DueEvents claims stored events that were not acted on in time, with the run
+// that they concern: the charge's, or that of the move that Move names. Closed
+// says that it has ended and listens to nothing. Messages about money that moved
+// elsewhere, and came before that money was known, are booked here.
 func (s *Store) DueEvents(ctx context.Context, limit int) ([]payment.EventRef, error) {
-	return due(ctx, s, claiming{"claim due events", claimEvents, limit}, scanEvent)
+	if err := s.bookDueStrays(ctx, limit); err != nil {
+		return nil, err
+	}
+	return due(ctx, s, claiming{"claim due events", claimEvents, limit}, scanMoveEvent)
+}
+
+// bookDueStrays books what bookStrays does, for all payments that have some.
+func (s *Store) bookDueStrays(ctx context.Context, limit int) error {
+	const action = "book what moved elsewhere"
+	rows, err := s.pool.Query(ctx, `
+		SELECT DISTINCT payment_id::text FROM provider_events
+		WHERE elsewhere <> '' AND payment_id IS NOT NULL AND dispatched_at IS NULL AND dispatch_at <= @now LIMIT @limit`,
+		pgx.NamedArgs{"now": s.now(), "limit": limit})
+	if err != nil {
+		return failure(action, err)
+	}
+	payments, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	if err != nil {
+		return failure(action, err)
+	}
+	for _, id := range payments {
+		_, err := s.change(ctx, byPayment, id, func(tx pgx.Tx, r *record) error { return r.bookStrays(ctx, tx) })
+		if err != nil { // one payment must not stand in the way of the others
+			s.log.Error().Err(failure(action, err)).Str("payment_id", id).Msg("money that moved elsewhere is not booked yet")
+		}
+	}
+	return nil
+}
+
+// scanMoveEvent reads an event with the move it is about, if it is about one.
+func scanMoveEvent(row pgx.CollectableRow) (payment.EventRef, error) {
+	var e payment.EventRef
+	var m payment.MoveRef
+	err := row.Scan(append(scanRun(&e.Run), &e.EventID, &e.AttemptID, &e.Closed,
+		&m.OperationID, &m.Kind, &m.ExternalRef, &m.Amount.Minor, &m.Amount.Currency, &m.At)...)
+	if m.Kind != payment.OpCharge {
+		m.PaymentID, m.Source, m.Shop, m.Provider = e.Run.PaymentID, e.Run.Source, e.Run.Shop, e.Run.Provider
+		e.Move = &m
+	}
+	return e, err
 }
 
 func scanEvent(row pgx.CollectableRow) (payment.EventRef, error) {
@@ -153,6 +221,7 @@ const claimWatches = `
 	JOIN operations o ON o.id = a.operation_id
 	JOIN accounts c ON c.id = a.account_id
 	WHERE o.kind = 'charge' AND (a.state IN ('declined', 'closed', 'not_done') OR a.state = 'done' AND NOT a.fee_booked)
+	   OR o.kind = 'capture' AND o.origin = 'ours' AND a.state = 'done' AND NOT a.fee_booked
 	ORDER BY a.first_sent_at, a.id`
 
 // DueWatches claims payments for whose given-up attempts a success may still
@@ -183,8 +252,11 @@ const claimNotices = `
 		FROM due WHERE n.id = due.id
 		RETURNING n.*
 	)
-	SELECT n.id, n.shop, s.mail, s.locale, p.id::text, p.external_id, n.reason, p.amount_minor, p.currency, n.at, n.tries
-	FROM claimed n JOIN shops s ON s.shop = n.shop JOIN payments p ON p.id = n.payment_id
+	SELECT n.id, n.shop, s.mail, s.locale, coalesce(p.id::text, ''), coalesce(p.external_id, m.external_id), n.reason,
+	       coalesce(p.amount_minor, m.amount_minor), coalesce(p.currency, m.currency), n.at, n.tries
+	FROM claimed n JOIN shops s ON s.shop = n.shop
+	LEFT JOIN payments p ON p.id = n.payment_id
+	LEFT JOIN move_sessions m ON m.id = n.move_id
 	ORDER BY n.id`
 
 // DueNotices claims operator mails to send. A mail that fails comes again,

@@ -28,8 +28,9 @@ const (
 //   - a reference we do not know: kept with a note, and taken up when an attempt
 //     of the account learns that reference;
 //   - nothing new: done at once;
+//   - money that moved elsewhere: booked here, once its payment is known;
 //   - a success after the charge's end, or a proven state of a move: recorded
-//     here, since no run listens; Reversal is what has to be started;
+//     here; Reversal is what has to be started, Signal the move's run to wake;
 //   - else Signal, or, where no run listens, the sweep looks at the provider.
 func (s *Store) StoreEvent(ctx context.Context, e payment.IncomingEvent) (payment.Stored, error) {
 	const action = "store event"
@@ -41,6 +42,12 @@ func (s *Store) StoreEvent(ctx context.Context, e payment.IncomingEvent) (paymen
 	}
 	if !e.State.Decided() {
 		e.State = "" // proves nothing final: a reason to look
+	}
+	if e.Elsewhere != nil {
+		if _, err := movementOf(*e.Elsewhere, payment.ByWebhook, ""); err != nil {
+			return payment.Stored{}, failure(action, err)
+		}
+		e.Ref, e.State, e.Amount = e.Elsewhere.Ref, e.Elsewhere.State, e.Elsewhere.Amount
 	}
 	named, err := s.resolve(ctx, e)
 	if err != nil {
@@ -111,6 +118,9 @@ func (s *Store) take(ctx context.Context, tx pgx.Tx, e payment.IncomingEvent, n 
 	if err != nil {
 		return payment.Stored{}, err
 	}
+	if e.Elsewhere != nil && a.Origin == ours && a.Operation != payment.OpCharge {
+		e = asOurs(e)
+	}
 	id, known, err := s.insertEvent(ctx, tx, e, place{named: n, dispatchAt: r.now.Add(eventPatience)})
 	if err != nil {
 		return payment.Stored{}, err
@@ -118,19 +128,47 @@ func (s *Store) take(ctx context.Context, tx pgx.Tx, e payment.IncomingEvent, n 
 	if known != nil && (known.altered || known.done) {
 		return s.repeated(ctx, tx, *known)
 	}
-	out, err := r.hear(ctx, tx, a, e, id)
+	hear := r.hear
+	if e.Elsewhere != nil {
+		hear = r.hearElsewhere
+	}
+	out, err := hear(ctx, tx, a, e, id)
 	if err != nil {
 		return payment.Stored{}, err
 	}
 	return out, r.save(ctx, tx)
 }
 
+// asOurs reads a message about money that moved elsewhere, which names a refund
+// of ours by the provider's id, as one about that refund.
+func asOurs(e payment.IncomingEvent) payment.IncomingEvent {
+	switch e.Elsewhere.State {
+	case payment.Closed:
+		e.State = payment.Declined
+	case payment.Done, payment.Working, payment.Allocated, payment.Sent, payment.Doubtful, payment.Open, payment.Held,
+		payment.Declined, payment.NotDone:
+		e.State = "" // it may still fail: a reason to look
+	}
+	e.Elsewhere = nil
+	return e
+}
+
+// hearElsewhere books what a message says that moved without us.
+func (r *record) hearElsewhere(ctx context.Context, tx pgx.Tx, a *attemptRow, e payment.IncomingEvent, id int64) (payment.Stored, error) {
+	err := r.bookStray(ctx, tx, a, stray{id: id, attemptID: a.ID, moved: *e.Elsewhere})
+	return payment.Stored{Note: "booked"}, err
+}
+
 // hear decides what an event of attempt a is good for.
 func (r *record) hear(ctx context.Context, tx pgx.Tx, a *attemptRow, e payment.IncomingEvent, id int64) (payment.Stored, error) {
-	_, changes := a.State.Advance(e.State)
+	_, changes := a.advance(e.State)
 	charge := a.Operation == payment.OpCharge
+	run, err := r.listener(a, id)
+	if err != nil {
+		return payment.Stored{}, err
+	}
 	switch {
-	case e.State == "" && a.State.Succeeded(),
+	case a.Origin == elsewhere, e.State == "" && a.settled(),
 		e.State != "" && a.State.Decided() && !changes && !a.contradicts(e.State, e.Amount):
 		r.dispatch([]int64{id}, a, "nothing new")
 		return payment.Stored{Note: "nothing new"}, nil
@@ -138,13 +176,44 @@ func (r *record) hear(ctx context.Context, tx pgx.Tx, a *attemptRow, e payment.I
 		if err := r.find(ctx, tx, finding(a.ID, id, e)); err != nil {
 			return payment.Stored{}, err
 		}
-		return payment.Stored{Note: "recorded", Reversal: r.toStart(a)}, nil
-	case !charge || r.p.ClosedAt != nil:
-		// No run listens: the next sweep looks at the provider.
+		return payment.Stored{Note: "recorded", Signal: run, Reversal: r.toStart(a)}, nil
+	case run == nil:
+		// The next sweep looks at the provider.
 		r.batch.Queue(`UPDATE provider_events SET dispatch_at = @now WHERE id = @id`, pgx.NamedArgs{"id": id, "now": r.now})
 		return payment.Stored{Note: "left to the sweep"}, nil
 	}
-	return payment.Stored{Signal: &payment.EventRef{EventID: id, AttemptID: a.ID, Run: r.p.run()}}, nil
+	return payment.Stored{Signal: run}, nil
+}
+
+// settled reports whether a look at the provider can show nothing new about the
+// attempt. A refund that is done may still fail, and a hold may end.
+func (a *attemptRow) settled() bool {
+	switch {
+	case a.returns():
+		return a.Ref != "" && (a.State == payment.Declined || a.State == payment.Closed)
+	case a.Operation == payment.OpCharge && a.holds():
+		return false
+	}
+	return a.State.Succeeded()
+}
+
+// listener names the run that listens to an event of attempt a: the charge's, or
+// its move's; nil when it has ended.
+func (r *record) listener(a *attemptRow, id int64) (*payment.EventRef, error) {
+	ref := &payment.EventRef{EventID: id, AttemptID: a.ID, Run: r.p.run()}
+	if a.Operation == payment.OpCharge {
+		if r.p.ClosedAt != nil {
+			return nil, nil //nolint:nilnil // nobody listens
+		}
+		return ref, nil
+	}
+	o, err := r.operation(a.OperationID)
+	if err != nil || o.Origin == elsewhere || o.closed() {
+		return nil, err
+	}
+	move := r.moveRef(o)
+	ref.Move = &move
+	return ref, nil
 }
 
 // toStart names the open reversal of an attempt's money, or nil.
@@ -153,10 +222,8 @@ func (r *record) toStart(a *attemptRow) *payment.MoveRef {
 	if o == nil || o.State != operationOpen {
 		return nil
 	}
-	return &payment.MoveRef{
-		OperationID: o.ID, PaymentID: r.p.ID, Kind: o.Kind, Source: r.p.Source, Shop: r.p.Shop,
-		ExternalRef: o.ExternalRef, Provider: a.Provider, Amount: o.amount(), At: r.now,
-	}
+	ref := r.moveRef(o)
+	return &ref
 }
 
 // finding is what an event proves.
@@ -200,10 +267,10 @@ type storedEvent struct {
 const insertEvent = `
 	INSERT INTO provider_events (account_id, event_id, type, body_hash, attempt_id, payment_id, ref, payment_ref, status,
 		amount_minor, currency, fee_minor, fee_currency, expires_at, decline, code, occurred_at, received_at,
-		dispatched_at, dispatch_at, note)
+		dispatched_at, dispatch_at, note, elsewhere)
 	VALUES (@account, @event, @type, @hash, nullif(@attempt, '')::uuid, nullif(@payment, '')::uuid, @ref, @payment_ref, @status,
 		nullif(@minor::bigint, 0), nullif(@currency, ''), nullif(@fee_minor::bigint, 0), nullif(@fee_currency, ''), @expires_at,
-		@decline, @code, @at, @now, CASE WHEN @attempt = '' THEN @now::timestamptz END, @dispatch_at, @note)
+		@decline, @code, @at, @now, CASE WHEN @attempt = '' THEN @now::timestamptz END, @dispatch_at, @note, @elsewhere)
 	ON CONFLICT (account_id, event_id) DO NOTHING
 	RETURNING id`
 
@@ -225,6 +292,10 @@ func (s *Store) insertEvent(ctx context.Context, tx pgx.Tx, e payment.IncomingEv
 		"ref": e.Ref, "payment_ref": e.PaymentRef, "status": e.State, "minor": e.Amount.Minor, "currency": e.Amount.Currency,
 		"fee_minor": e.Fee.Minor, "fee_currency": e.Fee.Currency, "expires_at": nullable(e.ExpiresAt),
 		"decline": e.Decline, "code": e.Code, "at": stored(e.At), "now": s.now(), "dispatch_at": p.dispatchAt, "note": p.note,
+		"elsewhere": "",
+	}
+	if e.Elsewhere != nil {
+		args["elsewhere"] = e.Elsewhere.Kind
 	}
 	var id int64
 	err := tx.QueryRow(ctx, insertEvent, args).Scan(&id)
@@ -239,7 +310,7 @@ func (s *Store) insertEvent(ctx context.Context, tx pgx.Tx, e payment.IncomingEv
 const selectPending = `
 	SELECT id, status, ref, payment_ref, coalesce(amount_minor, 0), coalesce(currency, ''), coalesce(fee_minor, 0),
 	       coalesce(fee_currency, ''), expires_at, decline, code
-	FROM provider_events WHERE attempt_id = @attempt AND dispatched_at IS NULL
+	FROM provider_events WHERE attempt_id = @attempt AND dispatched_at IS NULL AND elsewhere = ''
 	ORDER BY id`
 
 // PendingEvents reads the events of an attempt that were not acted on, in order

@@ -214,7 +214,7 @@ func TestEventAfterTheEnd(t *testing.T) {
 		require.Len(t, due, 1)
 		require.True(t, due[0].Closed)
 	})
-	t.Run("a proof about a move is recorded, a reason to look is left to the sweep", func(t *testing.T) {
+	t.Run("the run of an open reversal is woken, and a proof is recorded at once", func(t *testing.T) {
 		t.Parallel()
 		b, s, charge := ended(t)
 		v := b.find(charge, payment.Done)
@@ -222,8 +222,12 @@ func TestEventAfterTheEnd(t *testing.T) {
 		require.NoError(t, err)
 		b.find(send, payment.Working, func(f *payment.Finding) { f.Ref = "re_1" })
 		about := func(e *payment.IncomingEvent) { e.Ref, e.PaymentRef, e.AttemptID = "re_1", "pi_"+charge.Attempt.ID, "" }
-		require.Equal(t, "left to the sweep", b.store(b.event("evt_1", send, "", about)).Note)
-		require.Equal(t, "recorded", b.store(b.event("evt_2", send, payment.Done, about)).Note)
+		look := b.store(b.event("evt_1", send, "", about))
+		require.Equal(t, send.OperationID, look.Signal.Move.OperationID)
+		require.Equal(t, payment.OpReversal, look.Signal.Move.Kind)
+		recorded := b.store(b.event("evt_2", send, payment.Done, about))
+		require.Equal(t, "recorded", recorded.Note)
+		require.Equal(t, look.Signal.Move, recorded.Signal.Move, "it has to end")
 		require.Equal(t, payment.Reversed, b.view(s).State)
 		require.Empty(t, b.balances())
 	})

@@ -59,14 +59,17 @@ func (r *record) find(ctx context.Context, tx pgx.Tx, f payment.Finding) error {
 	if err != nil {
 		return err
 	}
-	r.dispatch(f.EventIDs, a, "")
 	f.Code = clip(f.Code)
 	shown := f.State
 	if r.holdOfSale(a, f.State) && r.awaited(a) {
 		f.State = payment.Working
 	}
+	if settled, err := r.aboutHold(ctx, tx, a, f); settled || err != nil {
+		return err
+	}
+	r.dispatch(f.EventIDs, a, "")
 	was, no := a.State, a.Decline
-	next, changed := was.Advance(f.State)
+	next, changed := a.advance(f.State)
 	contradicted := !changed && a.contradicts(f.State, f.Amount) && r.p.Operator != payment.WrongAmount
 	if learned := a.learn(f, next, changed); !changed && !learned && !contradicted {
 		return nil
@@ -83,11 +86,14 @@ func (r *record) find(ctx context.Context, tx pgx.Tx, f payment.Finding) error {
 	a.FeeBooked = a.FeeBooked || fee
 	r.updateAttempt(a, was)
 	r.adopt(a)
+	if err := r.disown(ctx, tx, a, f); err != nil {
+		return err
+	}
 	if changed && a.State.Succeeded() {
 		r.dispatchSame(a)
 	}
 	if changed {
-		if err := r.follow(ctx, tx, a, step{was, evidence, f.LateSuccess}); err != nil {
+		if err := r.follow(ctx, tx, a, step{was, f.Evidence, evidence, f.LateSuccess}); err != nil {
 			return err
 		}
 	} else if a.Decline != no {
@@ -104,14 +110,16 @@ func (r *record) find(ctx context.Context, tx pgx.Tx, f payment.Finding) error {
 }
 
 // contradicts reports evidence of the same success with another amount than
-// was believed, and booked, when the first evidence named none.
+// was believed, and booked, when the first evidence named none. What is left of
+// a hold shrinks, and a void names all of it.
 func (a *attemptRow) contradicts(shown payment.AttemptState, amount money.Amount) bool {
-	return shown == a.State && shown.Succeeded() && !amount.IsZero() && amount != a.actual()
+	return a.Operation != payment.OpVoid && shown == a.State && shown.Succeeded() && !amount.IsZero() && amount != a.actual()
 }
 
 // step is how an attempt came to its new state.
 type step struct {
 	was         payment.AttemptState
+	by          payment.EvidenceKind
 	evidence    string
 	lateSuccess time.Duration
 }
@@ -127,8 +135,12 @@ func (r *record) follow(ctx context.Context, tx pgx.Tx, a *attemptRow, from step
 		}
 		return r.checkout(a, from.lateSuccess)
 	case payment.OpReversal:
-		return r.reversed(a)
-	case payment.OpCapture, payment.OpVoid, payment.OpRefund:
+		return r.reversed(a, from)
+	case payment.OpCapture, payment.OpVoid, payment.OpRefund, payment.OpDispute:
+		if a.Origin == elsewhere {
+			return r.movedElsewhere(a, from)
+		}
+		return r.moved(a, from)
 	}
 	return bug("operation", "nothing follows from an attempt of a %s", a.Operation)
 }
@@ -170,8 +182,8 @@ func (a *attemptRow) learn(f payment.Finding, next payment.AttemptState, changed
 	}
 	if changed && next.Succeeded() {
 		took := f.Amount
-		if took.IsZero() {
-			took = a.expected()
+		if took.IsZero() || a.Operation == payment.OpVoid {
+			took = a.expected() // a void gives back what is there, whatever amount its answer names
 		}
 		a.ActualMinor, a.ActualCurrency = took.Minor, took.Currency
 	}

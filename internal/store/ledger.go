@@ -24,7 +24,7 @@ func (r *record) bookSuccess(a *attemptRow) error {
 // is booked as a charge.
 func (r *record) bookCapture(a *attemptRow) error {
 	took, books := a.actual(), r.books(a)
-	if back := r.reversalOf(a); back != nil && back.State == operationDone {
+	if back := r.reversalOf(a); a.HoldEndedAt != nil || back != nil && back.State == operationDone {
 		return r.post(a, ledger.KindCharge, took, books.Charge) // the hold is booked back already
 	}
 	if took.Currency != a.held.Currency {
@@ -56,7 +56,7 @@ func (r *record) bookCapture(a *attemptRow) error {
 
 // bookReversal books the parent's money as given back by attempt a.
 func (r *record) bookReversal(a, parent *attemptRow) error {
-	if parent.State == payment.Held {
+	if parent.State == payment.Held && a.Leg == string(payment.OpVoid) {
 		return r.post(a, ledger.KindReversal, a.actual(), r.books(parent).ReverseAuthorization)
 	}
 	return r.post(a, ledger.KindReversal, a.actual(), r.books(parent).ReverseCharge)

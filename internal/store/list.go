@@ -115,7 +115,7 @@ func queueDetails(b *pgx.Batch, d *payment.Details) {
 	b.Queue(`
 		SELECT a.id::text, o.kind, a.account_id::text, c.provider, a.leg, a.state, a.ref, a.payment_ref, a.expires_at, a.key,
 		       a.amount_minor, a.currency, coalesce(a.actual_minor, 0), coalesce(a.actual_currency, ''), a.first_sent_at, a.last_sent_at,
-		       a.sends, a.decline, a.code, a.decided_at
+		       a.sends, a.decline, a.code, a.decided_at, o.origin = 'elsewhere'
 		FROM attempts a JOIN operations o ON o.id = a.operation_id JOIN accounts c ON c.id = a.account_id
 		WHERE a.payment_id = @id ORDER BY a.first_sent_at, a.id`, args).Query(collect(&d.Attempts, scanAttempt))
 	b.Queue(`
@@ -155,7 +155,7 @@ func scanAttempt(row pgx.CollectableRow) (payment.AttemptDetails, error) {
 	var expires, decided *time.Time
 	err := row.Scan(&a.ID, &a.Operation, &a.AccountID, &a.Provider, &a.Leg, &a.State, &a.Ref, &a.PaymentRef, &expires, &a.Key,
 		&a.Asked.Minor, &a.Asked.Currency, &actual.Minor, &actual.Currency, &a.FirstSent, &a.LastSent,
-		&a.Sends, &a.Decline, &a.Code, &decided)
+		&a.Sends, &a.Decline, &a.Code, &decided, &a.Elsewhere)
 	a.Actual, a.ExpiresAt, a.DecidedAt = actual, instant(expires), instant(decided)
 	return a, err
 }

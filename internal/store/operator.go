@@ -15,13 +15,11 @@ import (
 // that does not, nor taken back: the decision ends it.
 func (s *Store) CallOperator(ctx context.Context, paymentID string, why payment.OperatorReason) (payment.View, error) {
 	view, err := s.change(ctx, byPayment, paymentID, func(_ pgx.Tx, r *record) error {
-		switch why {
-		case payment.NobodyNeeded:
-			if !needsDecision(r.p.Operator) {
-				r.calm()
-			}
-		case payment.InDoubt, payment.AccountBlocked, payment.WrongAmount, payment.ResolveRefused,
-			payment.RejectRefused, payment.TellOverdue, payment.ReversalStuck, payment.RoutingFault:
+		switch {
+		case why == payment.NobodyNeeded && needsDecision(r.p.Operator):
+		case why == payment.NobodyNeeded:
+			r.calm()
+		case knownReason(why):
 			r.call(why)
 		default:
 			return bug("operator_reason", "unknown reason to call a person")
@@ -31,11 +29,40 @@ func (s *Store) CallOperator(ctx context.Context, paymentID string, why payment.
 	return view, failure("call operator", err)
 }
 
+// CallOperatorMove does the same for a move. The reason stands on the move, and
+// on its payment too; taking it back leaves what others need a person for.
+func (s *Store) CallOperatorMove(ctx context.Context, operationID string, why payment.OperatorReason) (payment.MoveView, error) {
+	view, err := s.changeMove(ctx, operationID, func(_ pgx.Tx, r *record, o *operationRow) error {
+		switch {
+		case why == payment.NobodyNeeded:
+			r.calmMove(o)
+		case knownReason(why):
+			r.callMove(o, why)
+		default:
+			return bug("operator_reason", "unknown reason to call a person")
+		}
+		return nil
+	})
+	return view, failure("call operator", err)
+}
+
+func knownReason(why payment.OperatorReason) bool {
+	switch why {
+	case payment.InDoubt, payment.AccountBlocked, payment.WrongAmount, payment.ResolveRefused, payment.RejectRefused,
+		payment.TellOverdue, payment.ReversalStuck, payment.RoutingFault, payment.RefundFailed, payment.RefundElsewhere,
+		payment.Disputed, payment.DisputeLost, payment.Overdrawn:
+		return true
+	case payment.NobodyNeeded:
+	}
+	return false
+}
+
 // needsDecision reports whether only a person's decision, or what follows from
 // it, ends the reason.
 func needsDecision(why payment.OperatorReason) bool {
 	switch why {
-	case payment.WrongAmount, payment.ResolveRefused, payment.ReversalStuck:
+	case payment.WrongAmount, payment.ResolveRefused, payment.ReversalStuck, payment.RefundFailed, payment.RefundElsewhere,
+		payment.Disputed, payment.DisputeLost, payment.Overdrawn:
 		return true
 	case payment.NobodyNeeded, payment.InDoubt, payment.AccountBlocked, payment.RejectRefused,
 		payment.TellOverdue, payment.RoutingFault:
@@ -52,6 +79,9 @@ const insertNotice = `
 	SELECT @shop, @payment, @reason, @now, @now
 	WHERE NOT EXISTS (SELECT FROM notices WHERE payment_id = @payment AND reason = @reason AND at > @since)`
 
+const insertMoveNotice = `
+	INSERT INTO notices (shop, move_id, reason, at, send_at) VALUES (@shop, @move, @reason, @now, @now)`
+
 // call sets the reason for a person and queues the mail.
 func (r *record) call(why payment.OperatorReason) {
 	before := r.p.Operator
@@ -60,6 +90,11 @@ func (r *record) call(why payment.OperatorReason) {
 	}
 	r.p.Operator, r.p.OperatorSince = why, &r.now
 	r.note("operator", string(before), string(why), "")
+	r.notify(why)
+}
+
+// notify queues the mail alone, also where another reason stays in front.
+func (r *record) notify(why payment.OperatorReason) {
 	r.batch.Queue(insertNotice, pgx.NamedArgs{
 		"shop": r.p.Shop, "payment": r.p.ID, "reason": why, "now": r.now, "since": r.now.Add(-noticeEvery),
 	})
@@ -73,6 +108,68 @@ func (r *record) callFor(o *operationRow, why payment.OperatorReason) {
 		r.batch.Queue(set, pgx.NamedArgs{"id": o.ID, "why": why}).Exec(oneRow("operation"))
 	}
 	r.call(why)
+}
+
+// callMove sets the reason on a move and on its payment. A session that names no
+// payment of ours is named by the mail itself.
+func (r *record) callMove(o *operationRow, why payment.OperatorReason) {
+	if !o.Asked {
+		r.callFor(o, why)
+		return
+	}
+	if o.AskedOperator == why || needsDecision(o.AskedOperator) && !needsDecision(why) {
+		return
+	}
+	o.AskedOperator, o.OperatorSince = why, &r.now
+	if r.p.ID == "" {
+		r.batch.Queue(insertMoveNotice, pgx.NamedArgs{"shop": o.Shop, "move": o.ID, "reason": why, "now": r.now})
+		return
+	}
+	r.notify(why)
+	r.call(why)
+}
+
+// calmMove takes back what ends by itself, from the move and, when no other one
+// has the same reason, from its payment.
+func (r *record) calmMove(o *operationRow) {
+	why := r.moveOperator(o)
+	if why == payment.NobodyNeeded || needsDecision(why) {
+		return
+	}
+	if o.Asked {
+		o.AskedOperator, o.OperatorSince = payment.NobodyNeeded, nil
+	} else {
+		r.easeFor(o)
+	}
+	if r.p.Operator != why {
+		return
+	}
+	for _, other := range r.operations {
+		if other != o && (other.AskedOperator == why || other.Operator == why && other.State == operationOpen) {
+			return
+		}
+	}
+	r.calm()
+}
+
+// easeFor takes the reason off an operation that nobody asked for.
+func (r *record) easeFor(o *operationRow) {
+	const set = `UPDATE operations SET operator = '' WHERE id = @id`
+	if o.Operator != payment.NobodyNeeded {
+		o.Operator = payment.NobodyNeeded
+		r.batch.Queue(set, pgx.NamedArgs{"id": o.ID}).Exec(oneRow("operation"))
+	}
+}
+
+// easeMove takes back, from a move, the reasons that an answer of the provider
+// ends.
+func (r *record) easeMove(o *operationRow) {
+	switch o.AskedOperator {
+	case payment.InDoubt, payment.AccountBlocked, payment.RoutingFault:
+		r.calmMove(o)
+	case payment.NobodyNeeded, payment.WrongAmount, payment.ResolveRefused, payment.RejectRefused, payment.TellOverdue,
+		payment.ReversalStuck, payment.RefundFailed, payment.RefundElsewhere, payment.Disputed, payment.DisputeLost, payment.Overdrawn:
+	}
 }
 
 // calm takes the reason back, and the mail that was not sent yet.
@@ -96,7 +193,8 @@ func (r *record) easeDoubt(was payment.AttemptState, a *attemptRow) {
 			r.calm()
 		}
 	case payment.NobodyNeeded, payment.WrongAmount, payment.ResolveRefused, payment.RejectRefused,
-		payment.TellOverdue, payment.ReversalStuck:
+		payment.TellOverdue, payment.ReversalStuck, payment.RefundFailed, payment.RefundElsewhere, payment.Disputed,
+		payment.DisputeLost, payment.Overdrawn:
 	}
 }
 

@@ -20,7 +20,8 @@ type record struct {
 	p, was     paymentRow // as it will be saved, as it was read
 	attempts   []*attemptRow
 	operations []*operationRow
-	holder     string // payment that holds the place of the group; empty: free
+	unclaimed  *operationRow // the session that is being decided, when it claims nothing
+	holder     string        // payment that holds the place of the group; empty: free
 	batch      *pgx.Batch
 	lines      []line
 }
@@ -81,6 +82,7 @@ type attemptRow struct {
 	ID, OperationID, AccountID, Provider string
 
 	Operation      payment.Operation
+	Origin         origin
 	ParentAttempt  *string
 	Seq            int
 	Leg            string
@@ -101,6 +103,7 @@ type attemptRow struct {
 	Decline        payment.DeclineReason
 	Code           string
 	DecidedAt      *time.Time
+	HoldEndedAt    *time.Time // nothing is held any more, by evidence
 
 	held money.Amount // what was held before a capture was found
 }
@@ -114,28 +117,61 @@ func (a *attemptRow) moneyRef() string { return orElse(a.PaymentRef, orElse(a.Re
 func (a *attemptRow) brief() payment.Attempt {
 	return payment.Attempt{
 		ID: a.ID, Operation: a.Operation, AccountID: a.AccountID, Provider: a.Provider, Leg: a.Leg,
-		State: a.State, Ref: a.Ref, PaymentRef: a.PaymentRef, ExpiresAt: instant(a.ExpiresAt),
+		State: a.State, Ref: a.Ref, PaymentRef: a.PaymentRef, ExpiresAt: instant(a.ExpiresAt), Elsewhere: a.Origin == elsewhere,
 	}
+}
+
+// holds reports whether the attempt's money is held and nothing has ended that.
+func (a *attemptRow) holds() bool { return a.State == payment.Held && a.HoldEndedAt == nil }
+
+// returns reports whether the attempt gives taken money back, which may fail
+// after it was done.
+func (a *attemptRow) returns() bool {
+	return a.Operation == payment.OpRefund || a.Operation == payment.OpDispute ||
+		a.Operation == payment.OpReversal && a.Leg == string(payment.OpRefund)
+}
+
+// advance says what becomes of the attempt when evidence shows next.
+func (a *attemptRow) advance(next payment.AttemptState) (payment.AttemptState, bool) {
+	if a.returns() {
+		return a.State.AdvanceReturn(next, a.Ref != "")
+	}
+	return a.State.Advance(next)
 }
 
 // operationState says whether an operation still has to happen.
 type operationState string
 
 const (
-	operationOpen    operationState = "open"
-	operationDone    operationState = "done"
-	operationRefused operationState = "refused"
+	operationUnclaimed operationState = "" // only a session stands: nothing is claimed
+	operationOpen      operationState = "open"
+	operationDone      operationState = "done"
+	operationRefused   operationState = "refused"
+)
+
+// origin says who moves the money.
+type origin string
+
+const (
+	ours      origin = "ours"
+	elsewhere origin = "elsewhere" // the provider did, without us
 )
 
 type operationRow struct {
 	ID            string
 	Kind          payment.Operation
+	Origin        origin
+	AccountID     string // of what moved elsewhere
 	ParentAttempt *string
 	AmountMinor   int64
 	Currency      money.Currency
 	State         operationState
 	ExternalRef   string
 	Operator      payment.OperatorReason
+	CreatedAt     time.Time
+	askedRow
+
+	wasAsked askedRow // as it was read
 }
 
 func (o *operationRow) amount() money.Amount { return money.New(o.AmountMinor, o.Currency) }
@@ -147,6 +183,7 @@ const (
 	byPayment   scope = `@id::uuid`
 	byAttempt   scope = `(SELECT payment_id FROM attempts WHERE id = @id::uuid)`
 	byOperation scope = `(SELECT payment_id FROM operations WHERE id = @id::uuid)`
+	byMove      scope = `coalesce((SELECT payment_id FROM operations WHERE id = @id::uuid), (SELECT payment_id FROM move_sessions WHERE id = @id::uuid))`
 	byLink      scope = `(SELECT id FROM payments WHERE token = @id)`
 )
 
@@ -169,10 +206,11 @@ const selectPayment = `
 const lockPayment = `SELECT FROM payments WHERE id = %s FOR NO KEY UPDATE`
 
 const selectAttempts = `
-	SELECT a.id::text, a.operation_id::text, a.account_id::text, c.provider, o.kind AS operation,
+	SELECT a.id::text, a.operation_id::text, a.account_id::text, c.provider, o.kind AS operation, o.origin,
 	       o.parent_attempt::text, a.seq, a.leg, a.choice_seq, a.key, a.amount_minor, a.currency,
 	       coalesce(a.actual_minor, 0) AS actual_minor, coalesce(a.actual_currency, '') AS actual_currency, a.fee_booked,
-	       a.state, a.first_sent_at, a.last_sent_at, a.ref, a.payment_ref, a.url, a.expires_at, a.decline, a.code, a.decided_at
+	       a.state, a.first_sent_at, a.last_sent_at, a.ref, a.payment_ref, a.url, a.expires_at, a.decline, a.code, a.decided_at,
+	       a.hold_ended_at
 	FROM attempts a
 	JOIN operations o ON o.id = a.operation_id
 	JOIN accounts c ON c.id = a.account_id
@@ -180,9 +218,12 @@ const selectAttempts = `
 	ORDER BY a.first_sent_at, a.id`
 
 const selectOperations = `
-	SELECT id::text, kind, parent_attempt::text, amount_minor, currency, state, external_ref, operator
-	FROM operations WHERE payment_id = %s
-	ORDER BY created_at, id`
+	SELECT o.id::text, o.kind, o.origin, coalesce(o.account_id::text, '') AS account_id, o.parent_attempt::text,
+	       o.amount_minor, o.currency, o.state, o.external_ref, o.operator, o.created_at, ` + askedColumns + `
+	FROM operations o
+	LEFT JOIN move_sessions m ON m.id = o.id -- a session and its operation share the id
+	WHERE o.payment_id = %s
+	ORDER BY o.created_at, o.id`
 
 const selectHolder = `
 	SELECT w.payment_id::text FROM winners w JOIN payments p ON p.shop = w.shop AND p.group_key = w.group_key
@@ -230,7 +271,7 @@ func (s *Store) queueRead(b *pgx.Batch, by scope, id string) *record {
 		return err
 	})
 	b.Queue(within(selectOperations, by), args).Query(func(rows pgx.Rows) (err error) {
-		r.operations, err = pgx.CollectRows(rows, pgx.RowToAddrOfStructByName[operationRow])
+		r.operations, err = collectOperations(rows)
 		return err
 	})
 	b.Queue(within(selectHolder, by), args).Query(func(rows pgx.Rows) error {
@@ -272,10 +313,11 @@ func (r *record) charge() (*operationRow, error) {
 	return nil, bug("no_charge", "payment without a charge operation")
 }
 
-// reversalOf finds the operation that gives back an attempt's money, or nil.
+// reversalOf finds the operation that gives back an attempt's money, or nil. One
+// whose refund failed later is none: the money is here again.
 func (r *record) reversalOf(a *attemptRow) *operationRow {
 	for _, o := range r.operations {
-		if o.Kind == payment.OpReversal && o.ParentAttempt != nil && *o.ParentAttempt == a.ID {
+		if o.Kind == payment.OpReversal && o.State != operationRefused && o.ParentAttempt != nil && *o.ParentAttempt == a.ID {
 			return o
 		}
 	}

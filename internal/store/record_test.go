@@ -141,7 +141,7 @@ func TestTransitionsGuarded(t *testing.T) {
 	s := b.accept()
 	send := b.opened(s)
 	// A state that only a bug can leave behind: the books must not follow it.
-	_, err := b.pool.Exec(t.Context(), `UPDATE payments SET state = 'voided'`)
+	_, err := b.pool.Exec(t.Context(), `UPDATE payments SET state = 'rejected'`)
 	require.NoError(t, err)
 	_, err = b.RecordFinding(t.Context(), b.finding(send, payment.Done))
 	requireClass(t, payment.Bug, "illegal_transition", err)

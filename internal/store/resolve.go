@@ -19,7 +19,7 @@ func (r *record) resolveBy(ctx context.Context, tx pgx.Tx, action payment.Action
 		if len(r.unreturned()) == 0 {
 			return conflict("nothing_to_give_back", "no money is here that is not on its way back")
 		}
-		return r.giveAllBack("decided")
+		return r.giveAllBack(ctx, tx, "decided")
 	case payment.DecideKeep:
 		return r.keepMoney(ctx, tx)
 	}
@@ -40,7 +40,10 @@ func (r *record) decidePaid(ctx context.Context, tx pgx.Tx, action payment.Actio
 	if a.Operation == payment.OpCharge && r.p.Kind == payment.Authorization {
 		state = payment.Held
 	}
-	if _, changes := a.State.Advance(state); !changes {
+	if a.Origin == elsewhere {
+		return conflict("elsewhere", "the provider moved this without us: its messages say what became of it")
+	}
+	if _, changes := a.advance(state); !changes {
 		return conflict("decided", "the attempt is %s", a.State)
 	}
 	return r.find(ctx, tx, payment.Finding{
@@ -65,6 +68,9 @@ func (r *record) decideNotPaid(ctx context.Context, tx pgx.Tx, action payment.Ac
 	if err != nil {
 		return err
 	}
+	if a.Origin == elsewhere {
+		return conflict("elsewhere", "the provider moved this without us: its messages say what became of it")
+	}
 	switch a.State {
 	case payment.Sent, payment.Doubtful, payment.Working, payment.Allocated:
 	case payment.Open:
@@ -88,7 +94,7 @@ func (r *record) meant(action payment.Action) (*attemptRow, error) {
 	}
 	var open []*attemptRow
 	for _, a := range r.attempts {
-		if !a.State.Decided() {
+		if !a.State.Decided() && a.Origin == ours {
 			open = append(open, a)
 		}
 	}
@@ -101,13 +107,13 @@ func (r *record) meant(action payment.Action) (*attemptRow, error) {
 	return open[0], nil
 }
 
-// stuck lists the newest attempt of each reversal that needs a person.
+// stuck lists the newest attempt of each open move that needs a person.
 func (r *record) stuck() []*attemptRow {
 	var list []*attemptRow
 	for _, o := range r.operations {
 		var last *attemptRow
 		for _, a := range r.attempts {
-			if a.OperationID == o.ID && o.State == operationOpen && o.Operator != payment.NobodyNeeded {
+			if a.OperationID == o.ID && o.State == operationOpen && o.Origin == ours && r.needsPerson(o) {
 				last = a
 			}
 		}
@@ -118,11 +124,16 @@ func (r *record) stuck() []*attemptRow {
 	return list
 }
 
+func (r *record) needsPerson(o *operationRow) bool {
+	return o.Operator != payment.NobodyNeeded || o.AskedOperator != payment.NobodyNeeded
+}
+
 // keepMoney: the merchant keeps the money and settles the order with the shop
 // by hand. The shop counts as told by that person, and the charge is over.
+// Of money that moved, or did not, after the charge it says the same: a person
+// has seen it and settled it with the shop or the buyer.
 func (r *record) keepMoney(ctx context.Context, tx pgx.Tx) error {
-	if r.p.Operator == payment.RejectRefused {
-		r.calm() // no money was taken; the order was settled with the shop by hand
+	if r.settledByHand() {
 		return nil
 	}
 	mine := r.unreturned()
@@ -143,4 +154,38 @@ func (r *record) keepMoney(ctx context.Context, tx pgx.Tx) error {
 	}
 	r.calm()
 	return nil
+}
+
+// settledByHand takes a person's word that what they were called for needs nobody
+// any more. It reports false where the charge's own money waits for a decision.
+func (r *record) settledByHand() bool {
+	told := r.tellMovesByHand()
+	for _, o := range r.operations {
+		if o.Asked && needsDecision(o.AskedOperator) {
+			o.AskedOperator, o.OperatorSince = payment.NobodyNeeded, nil
+			told = true
+		}
+	}
+	switch r.p.Operator {
+	case payment.RejectRefused, payment.RefundFailed, payment.RefundElsewhere, payment.Disputed, payment.DisputeLost, payment.Overdrawn:
+		r.calm()
+		return true
+	case payment.ResolveRefused, payment.WrongAmount:
+		if r.p.ToldAt != nil && (told || !r.winnerGoesBack() && r.onlyWinner()) {
+			r.calm() // it was about a move: the charge itself is told
+			return true
+		}
+	case payment.NobodyNeeded, payment.InDoubt, payment.AccountBlocked, payment.TellOverdue, payment.ReversalStuck, payment.RoutingFault:
+	}
+	return told && r.p.ToldAt != nil
+}
+
+// onlyWinner reports whether no money is here that came beside the winner's.
+func (r *record) onlyWinner() bool {
+	for _, a := range r.unreturned() {
+		if !r.isWinner(a) {
+			return false
+		}
+	}
+	return true
 }

@@ -66,11 +66,14 @@ func (s *Store) SandboxMove(ctx context.Context, o books.Order) (books.Move, err
 			Refusal: c.Refuses(o, now), Verdict: o.Verdict, SettlesAt: instant(settles(o.Verdict, now, o.Delay)),
 		}
 		if o.Operation == payment.OpVoid {
-			m.Amount = c.Amount // all of the hold goes back
+			m.Amount = c.Amount // its order may name none
+		}
+		if o.Operation == payment.OpVoid && m.Refusal == "" {
+			m.Amount = c.Rest() // all that is held goes back
 		}
 		if m.Refusal != "" {
 			m.Verdict, m.SettlesAt = books.Verdict{Result: books.Failure, Decline: payment.DeclinedOther, Code: m.Refusal}, now
-		} else if err := claim(ctx, tx, o, now); err != nil {
+		} else if err := claimSandbox(ctx, tx, o, now); err != nil {
 			return err
 		}
 		out = m
@@ -91,16 +94,16 @@ func answeredMove(ctx context.Context, tx pgx.Tx, o books.Order) (books.Move, er
 	return r.move(), err
 }
 
-// claim takes the amount out of what the checkout has, under its lock. Each
+// claimSandbox takes the amount out of what the checkout has, under its lock. Each
 // statement repeats the limit that books.Checkout.Refuses has explained.
-func claim(ctx context.Context, tx pgx.Tx, o books.Order, now time.Time) error {
+func claimSandbox(ctx context.Context, tx pgx.Tx, o books.Order, now time.Time) error {
 	const paid = ` WHERE c.account = @account AND c.payment_id = @payment
 		AND c.closed_at IS NULL AND c.result = 'success' AND c.settles_at <= @now`
-	const capture = `UPDATE sandbox_checkouts c SET captured_minor = @minor` + paid +
-		` AND c.kind = 'authorization' AND c.captured_minor = 0 AND c.voided_at IS NULL AND @minor <= c.amount_minor
+	const capture = `UPDATE sandbox_checkouts c SET captured_minor = c.captured_minor + @minor` + paid +
+		` AND c.kind = 'authorization' AND c.voided_at IS NULL AND c.captured_minor + @minor <= c.amount_minor
 		  AND c.settles_at + @hold::interval > @now`
 	const void = `UPDATE sandbox_checkouts c SET voided_at = @now` + paid +
-		` AND c.kind = 'authorization' AND c.captured_minor = 0 AND c.voided_at IS NULL`
+		` AND c.kind = 'authorization' AND c.captured_minor < c.amount_minor AND c.voided_at IS NULL`
 	const refund = `UPDATE sandbox_checkouts c SET refunded_minor = c.refunded_minor + @reserve` + paid +
 		` AND c.refunded_minor + @minor <= c.captured_minor`
 	args := pgx.NamedArgs{"account": o.Account, "payment": o.PaymentID, "now": now, "minor": o.Amount.Minor}

@@ -76,7 +76,10 @@ const insertTimeline = `
 // save sends what was queued, the payment's row if it changed, and the
 // timeline. Nothing decided means nothing written.
 func (r *record) save(ctx context.Context, tx pgx.Tx) error {
-	r.closeIfOver()
+	if r.p.ID != "" {
+		r.closeIfOver()
+	}
+	r.saveAsked()
 	if p := r.p; p != r.was {
 		r.batch.Queue(updatePayment, pgx.NamedArgs{
 			"id": p.ID, "was_state": r.was.State, "was_final": r.was.Final, "was_choice_seq": r.was.ChoiceSeq, "now": r.now,
@@ -87,7 +90,8 @@ func (r *record) save(ctx context.Context, tx pgx.Tx) error {
 			"closed_at": p.ClosedAt,
 		}).Exec(oneRow("payment"))
 	}
-	if n := len(r.lines); n > 0 {
+	// A session that names no payment has no timeline to stand in.
+	if n := len(r.lines); n > 0 && r.p.ID != "" {
 		attempts, evidence := make([]*string, n), make([]*string, n)
 		what, before, after, detail := make([]string, n), make([]string, n), make([]string, n), make([]string, n)
 		for i, l := range r.lines {

@@ -4,8 +4,8 @@
 //
 // Every transaction that may touch a payment's money locks the payment's row
 // first, so that all about one payment happens in one order. Further locks
-// follow in the order payment, operation, attempt, winner of the group; no
-// transaction locks two payments. Times are the service's clock, never the
+// follow in the order payment, session of a move, operation, attempt, winner of
+// the group; no transaction locks two payments. Times are the service's clock, never the
 // database's.
 package store
 
@@ -23,6 +23,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"tillflow/internal/crypt"
+	"tillflow/internal/payment"
 )
 
 // Options configure a Store. Now and Vault are required.
@@ -36,7 +37,10 @@ type Options struct {
 	SweepAfter time.Duration
 	// DecideAhead is how long before a session's deadline we decide. Default 1 h.
 	DecideAhead time.Duration
-	Log         zerolog.Logger
+	// Holds says what a provider allows with money that it holds. Default: the
+	// widest terms, under which the provider itself refuses what it cannot do.
+	Holds func(provider string) payment.HoldTerms
+	Log   zerolog.Logger
 }
 
 // Store is the record. It is safe for concurrent use.
@@ -46,6 +50,7 @@ type Store struct {
 	vault       *crypt.Vault
 	sweepAfter  time.Duration
 	decideAhead time.Duration
+	holds       func(provider string) payment.HoldTerms
 	log         zerolog.Logger
 }
 
@@ -83,8 +88,11 @@ func Open(ctx context.Context, url string, o Options) (*Store, error) {
 		return nil, failure("open store", err)
 	}
 	s := &Store{
-		pool: pool, clock: o.Now, vault: o.Vault, log: o.Log,
+		pool: pool, clock: o.Now, vault: o.Vault, log: o.Log, holds: o.Holds,
 		sweepAfter: orElse(o.SweepAfter, defaultSweepAfter), decideAhead: orElse(o.DecideAhead, defaultDecideAhead),
+	}
+	if s.holds == nil {
+		s.holds = func(string) payment.HoldTerms { return payment.HoldTerms{} }
 	}
 	if err := s.Ping(ctx); err != nil {
 		pool.Close()

@@ -5,7 +5,6 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
-	"tillflow/internal/money"
 	"tillflow/internal/payment"
 )
 
@@ -21,11 +20,11 @@ func (r *record) succeed(ctx context.Context, tx pgx.Tx, a *attemptRow, was paym
 	r.s.log.Debug().Str("payment_id", r.p.ID).Str("attempt_id", a.ID).Str("state", string(a.State)).Msg("success recorded")
 	switch {
 	case r.p.Final == payment.Reject:
-		return r.giveBack(a, "late")
+		return r.giveBack(ctx, tx, a, "late")
 	case r.p.WinnerAttempt != nil:
-		return r.giveBack(a, "duplicate")
+		return r.giveBack(ctx, tx, a, "duplicate")
 	case r.holdOfSale(a, a.State):
-		return r.giveBack(a, "not_wanted")
+		return r.giveBack(ctx, tx, a, "not_wanted")
 	case a.actual() != a.asked():
 		r.call(payment.WrongAmount)
 		return nil
@@ -50,7 +49,7 @@ func (r *record) win(ctx context.Context, tx pgx.Tx, a *attemptRow) error {
 	}
 	if tag.RowsAffected() == 0 {
 		r.shut(payment.Duplicate)
-		return r.giveBack(a, "duplicate")
+		return r.giveBack(ctx, tx, a, "duplicate")
 	}
 	r.holder = r.p.ID
 	return r.resolve(a)
@@ -69,7 +68,14 @@ func (r *record) resolve(a *attemptRow) error {
 	if a.State == payment.Done && !a.FeeBooked {
 		r.watch(feeWatch)
 	}
-	return r.decide(payment.Resolve, "")
+	if err := r.decide(payment.Resolve, ""); err != nil {
+		return err
+	}
+	// What moved elsewhere may be known before the money that it was.
+	if err := r.reckon(a); err != nil {
+		return err
+	}
+	return r.restate()
 }
 
 // decide sets the final answer, once. A source without a shop to tell has its
@@ -96,124 +102,12 @@ func (r *record) decide(final payment.Final, why payment.DeclineReason) error {
 }
 
 const endOperation = `
-	UPDATE operations SET state = @state, operator = '', done_at = @now WHERE id = @id AND state = 'open'`
+	UPDATE operations SET state = @state, operator = '', done_at = @now WHERE id = @id AND state = @was`
 
 func (r *record) endOperation(o *operationRow, state operationState) {
+	r.batch.Queue(endOperation, pgx.NamedArgs{"id": o.ID, "state": state, "was": o.State, "now": r.now}).Exec(oneRow("operation"))
+	if o.Asked {
+		r.note(string(o.Kind), string(o.State), string(state), o.AskedRef)
+	}
 	o.State, o.Operator = state, payment.NobodyNeeded
-	r.batch.Queue(endOperation, pgx.NamedArgs{"id": o.ID, "state": state, "now": r.now}).Exec(oneRow("operation"))
-}
-
-// captured: money that was held has been taken, elsewhere than here.
-func (r *record) captured(a *attemptRow) error {
-	if err := r.bookCapture(a); err != nil {
-		return err
-	}
-	back := r.reversalOf(a)
-	switch {
-	case back != nil && back.State == operationDone:
-		// A void was proven, and yet the money was taken.
-		r.call(payment.ReversalStuck)
-	case back != nil:
-		return r.resize(back, a.actual())
-	case a.actual() != a.asked():
-		r.call(payment.WrongAmount)
-	}
-	if r.isWinner(a) && r.p.State == payment.Authorized {
-		return r.moveTo(payment.Captured)
-	}
-	return nil
-}
-
-// resize makes an open reversal give back what was really taken.
-func (r *record) resize(o *operationRow, to money.Amount) error {
-	if o.amount() == to {
-		return nil
-	}
-	const set = `UPDATE operations SET amount_minor = @minor, currency = @currency WHERE id = @id AND state = 'open'`
-	o.AmountMinor, o.Currency = to.Minor, to.Currency
-	r.batch.Queue(set, pgx.NamedArgs{"id": o.ID, "minor": to.Minor, "currency": to.Currency}).Exec(oneRow("operation"))
-	return nil
-}
-
-const insertReversal = `
-	INSERT INTO operations (id, payment_id, kind, parent_attempt, amount_minor, currency, reason, state, external_ref, sweep_at, created_at)
-	VALUES (@id, @payment, 'reversal', @parent, @minor, @currency, @reason, 'open', @ref, @sweep_at, @now)`
-
-// giveBack claims the return of all money of an attempt, at most once: the
-// unique key on the parent refuses a second claim.
-func (r *record) giveBack(a *attemptRow, reason string) error {
-	if r.reversalOf(a) != nil {
-		return nil
-	}
-	id, err := newID()
-	if err != nil {
-		return err
-	}
-	o := &operationRow{
-		ID: id, Kind: payment.OpReversal, ParentAttempt: &a.ID, AmountMinor: a.ActualMinor, Currency: a.ActualCurrency,
-		State: operationOpen, ExternalRef: a.Provider + ":" + a.moneyRef(), // two providers may use one reference
-	}
-	r.batch.Queue(insertReversal, pgx.NamedArgs{
-		"id": o.ID, "payment": r.p.ID, "parent": a.ID, "minor": o.AmountMinor, "currency": o.Currency, "reason": reason,
-		"ref": o.ExternalRef, "sweep_at": r.now.Add(r.s.sweepAfter), "now": r.now,
-	})
-	r.operations = append(r.operations, o)
-	r.noteAttempt(a, "", line{what: "reversal", after: string(operationOpen), detail: reason})
-	return nil
-}
-
-// reversed does what a state of a reversal's attempt means.
-func (r *record) reversed(a *attemptRow) error {
-	o, err := r.operation(a.OperationID)
-	if err != nil {
-		return err
-	}
-	switch a.State {
-	case payment.Done:
-		return r.gaveBack(o, a)
-	case payment.Declined:
-		r.callFor(o, payment.ReversalStuck)
-	case payment.Held:
-		return bug("finding_state", "a reversal that holds money")
-	case payment.Open, payment.Working, payment.Closed, payment.NotDone, payment.Allocated, payment.Sent, payment.Doubtful:
-		// Still on its way, or decided not done: the next attempt follows.
-	}
-	return nil
-}
-
-const freePlace = `DELETE FROM winners WHERE shop = @shop AND group_key = @group AND attempt_id = @attempt`
-
-// gaveBack: the money of the parent attempt is back with the buyer. A winner
-// frees the place of the group.
-func (r *record) gaveBack(o *operationRow, a *attemptRow) error {
-	parent, err := r.parent(o)
-	if err != nil {
-		return err
-	}
-	if err := r.bookReversal(a, parent); err != nil {
-		return err
-	}
-	if o.State != operationOpen {
-		// An attempt that was decided no has given the money back once more.
-		r.call(payment.WrongAmount)
-		return nil
-	}
-	r.endOperation(o, operationDone)
-	r.noteAttempt(parent, "", line{what: "reversal", before: string(operationOpen), after: string(operationDone)})
-	switch {
-	case r.isWinner(parent):
-		r.batch.Queue(freePlace, pgx.NamedArgs{"shop": r.p.Shop, "group": r.p.GroupKey, "attempt": parent.ID})
-		if err := r.moveTo(payment.Reversed); err != nil {
-			return err
-		}
-	case r.p.State == payment.Rejected:
-		if err := r.moveTo(payment.Reversed); err != nil {
-			return err
-		}
-	}
-	r.settled()
-	if a.actual() != o.amount() {
-		r.call(payment.WrongAmount)
-	}
-	return nil
 }

@@ -78,7 +78,8 @@ func (r *record) toldFinal(requestID string) {
 	switch r.p.Operator {
 	case payment.ResolveRefused, payment.RejectRefused, payment.TellOverdue:
 		r.calm()
-	case payment.NobodyNeeded, payment.InDoubt, payment.AccountBlocked, payment.WrongAmount, payment.ReversalStuck, payment.RoutingFault:
+	case payment.NobodyNeeded, payment.InDoubt, payment.AccountBlocked, payment.WrongAmount, payment.ReversalStuck,
+		payment.RoutingFault, payment.RefundFailed, payment.RefundElsewhere, payment.Disputed, payment.DisputeLost, payment.Overdrawn:
 	}
 }
 
@@ -99,47 +100,4 @@ func (r *record) toldRefused(refusal string) {
 func clip(text string) string {
 	runes := []rune(text)
 	return string(runes[:min(len(runes), 200)])
-}
-
-// LoadMove reads how a move stands. It writes nothing.
-func (s *Store) LoadMove(ctx context.Context, operationID string) (payment.MoveView, error) {
-	const action = "load move"
-	if err := known("operation", operationID); err != nil {
-		return payment.MoveView{}, failure(action, err)
-	}
-	r, err := s.read(ctx, byOperation, operationID)
-	if err != nil {
-		return payment.MoveView{}, failure(action, err)
-	}
-	o, err := r.operation(operationID)
-	if err != nil {
-		return payment.MoveView{}, failure(action, err)
-	}
-	v := payment.MoveView{
-		OperationID: o.ID, PaymentID: r.p.ID, Shop: r.p.Shop, Amount: o.amount(),
-		Done: o.State == operationDone, Refused: o.State == operationRefused, Operator: r.moveOperator(o),
-	}
-	for _, a := range r.attempts {
-		if a.OperationID == o.ID && !a.State.Decided() {
-			v.Unfinished = append(v.Unfinished, a.brief())
-		}
-		if o.ParentAttempt != nil && a.ID == *o.ParentAttempt {
-			v.Provider = a.Provider
-		}
-	}
-	return v, nil
-}
-
-// moveOperator is why a move needs a person: its own reason, else the payment's
-// as far as it is about a provider and not about the shop's answer.
-func (r *record) moveOperator(o *operationRow) payment.OperatorReason {
-	if o.Operator != payment.NobodyNeeded || o.State != operationOpen {
-		return o.Operator
-	}
-	switch r.p.Operator {
-	case payment.InDoubt, payment.AccountBlocked, payment.RoutingFault, payment.ReversalStuck, payment.WrongAmount:
-		return r.p.Operator
-	case payment.NobodyNeeded, payment.ResolveRefused, payment.RejectRefused, payment.TellOverdue:
-	}
-	return payment.NobodyNeeded
 }

@@ -78,12 +78,26 @@ func (r *record) working() bool {
 	return false
 }
 
-// unreturned lists the charge's attempts whose money is here and for which no
-// reversal exists. Beside the winner these are successes of a wrong amount.
+// wentBack reports whether an attempt's money is back or on its way: a reversal
+// stands, or refunds and disputes took all of it, or its hold is over.
+func (r *record) wentBack(a *attemptRow) bool {
+	if r.reversalOf(a) != nil {
+		return true
+	}
+	p, err := r.purse(a)
+	if err != nil {
+		return false
+	}
+	_, amount, err := p.wayBack()
+	return err == nil && !amount.IsPositive()
+}
+
+// unreturned lists the charge's attempts whose money is here and not on its way
+// back. Beside the winner these are successes of a wrong amount.
 func (r *record) unreturned() []*attemptRow {
 	var list []*attemptRow
 	for _, a := range r.attempts {
-		if a.Operation == payment.OpCharge && a.State.Succeeded() && r.reversalOf(a) == nil {
+		if a.Operation == payment.OpCharge && a.State.Succeeded() && !r.wentBack(a) {
 			list = append(list, a)
 		}
 	}
@@ -131,16 +145,13 @@ func (r *record) closeIfOver() {
 		if !r.doubtful() {
 			r.calm() // there is nothing left to do about it
 		}
-	case payment.NobodyNeeded, payment.WrongAmount, payment.ResolveRefused, payment.RejectRefused, payment.ReversalStuck:
+	case payment.NobodyNeeded, payment.WrongAmount, payment.ResolveRefused, payment.RejectRefused, payment.ReversalStuck,
+		payment.RefundFailed, payment.RefundElsewhere, payment.Disputed, payment.DisputeLost, payment.Overdrawn:
 	}
 }
 
 // winnerGoesBack reports whether the winner's money was or is being given back.
 func (r *record) winnerGoesBack() bool {
-	for _, a := range r.attempts {
-		if r.isWinner(a) {
-			return r.reversalOf(a) != nil
-		}
-	}
-	return false
+	a := r.winner()
+	return a != nil && r.wentBack(a)
 }

@@ -103,6 +103,20 @@ func (s *Switchboard) Clear() {
 	s.Release()
 }
 
+// Disarm ends one rule: it stays listed with its counts and does not fire again. Replies that it holds back stay held
+// until Release. It reports whether there is a rule of that id.
+func (s *Switchboard) Disarm(id string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, a := range s.armed {
+		if a.ID == id {
+			a.Spent = true
+			return true
+		}
+	}
+	return false
+}
+
 // Release lets every reply go that HoldReply keeps back, and returns how many there were.
 func (s *Switchboard) Release() int {
 	s.mu.Lock()

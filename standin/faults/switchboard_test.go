@@ -117,3 +117,23 @@ func TestArmRefuses(t *testing.T) {
 		require.NoError(t, err)
 	})
 }
+
+func TestDisarmedRulesStayListedAndDoNotFire(t *testing.T) {
+	t.Parallel()
+	s := faults.New(faults.Options{})
+	armed, err := s.Arm(faults.Rule{Call: "refunds.create", Kind: faults.LoseReply, Times: -1})
+	require.NoError(t, err)
+	arm(t, s, faults.Rule{Call: "refunds.create", Kind: faults.ErrorAfter, Times: -1})
+	require.True(t, s.Plan("refunds.create", "").Has(faults.LoseReply))
+
+	require.True(t, s.Disarm(armed.ID))
+	plan := s.Plan("refunds.create", "")
+	require.False(t, plan.Has(faults.LoseReply))
+	require.True(t, plan.Has(faults.ErrorAfter), "other rules go on")
+	rules := s.Status().Rules
+	require.Len(t, rules, 2)
+	require.True(t, rules[0].Spent)
+	require.Equal(t, 1, rules[0].Fired, "what it did stays known")
+
+	require.False(t, s.Disarm("f9"), "no such rule")
+}

@@ -1,11 +1,11 @@
 package shopify
 
 import (
-	"context"
 	"fmt"
 	"net/http"
 	"net/url"
 	"slices"
+	"strings"
 )
 
 // adminOrders is how many checkouts Admin lists, newest first.
@@ -27,14 +27,26 @@ type adminOrder struct {
 	// Refundable and Capturable are the amounts left, empty where there is no button.
 	Refundable, Capturable string
 	Voidable               bool
-	ActionPath             string
-	Sessions               []adminSession
+	// Path is the order's own page; its buttons post below it.
+	Path     string
+	Sessions []adminSession
 }
 
 type adminSession struct {
 	Session
 	TypeLabel, Tone string
 	Answer          string
+	// RetryPath is set when every try to tell the app failed: a person may send the request again.
+	RetryPath string
+}
+
+// orderPage is one order. A refund, capture or void ends here and waits for what the app decides.
+type orderPage struct {
+	Frame frame
+	Order adminOrder
+	// News says how the newest refund, capture or void stands, empty if there was none.
+	News     string
+	ListPath string
 }
 
 func (s *Server) serveAdmin(w http.ResponseWriter, _ *http.Request, sh *shop) {
@@ -69,23 +81,94 @@ func (s *Server) adminOrder(sh *shop, c *checkout) adminOrder {
 		Group: c.Group, Created: c.CreatedAt.Format("2006-01-02 15:04:05"), Test: c.Test,
 		Status: adminStatus(status), Tone: statusTone(status),
 		Captured: formatAmount(b.captured, c.Currency), Refunded: formatAmount(b.refunded, c.Currency),
-		ActionPath: "/shops/" + sh.Domain + "/admin/orders/" + c.ID,
+		Path: adminOrderPath(sh.Domain, c.ID),
 	}
 	if left := b.canRefund(); left.Sign() > 0 && s.appURL(RefundSession) != "" {
 		order.Refundable = formatAmount(left, c.Currency)
 	}
-	if left := b.canCapture(); left.Sign() > 0 && s.appURL(CaptureSession) != "" {
+	if left := b.canCapture(s.opts.App.MultipleCapture); left.Sign() > 0 && s.appURL(CaptureSession) != "" {
 		order.Capturable = formatAmount(left, c.Currency)
 	}
-	order.Voidable = b.canVoid() && s.appURL(VoidSession) != ""
+	order.Voidable = b.canVoid(s.opts.App.MultipleCapture) && s.appURL(VoidSession) != ""
 	for _, gid := range c.Sessions {
 		session := sh.Sessions[gid].Session
 		order.Sessions = append(order.Sessions, adminSession{
 			Session: session, TypeLabel: label(string(session.Type)), Tone: sessionTone(session.State),
-			Answer: answerText(session.Posts),
+			Answer: answerText(session.Posts), RetryPath: retryPath(&session),
 		})
 	}
 	return order
+}
+
+func adminOrderPath(domain, checkoutID string) string {
+	return "/shops/" + domain + "/admin/orders/" + url.PathEscape(checkoutID)
+}
+
+// retryPath is empty for payments, which the buyer tries again, and for what the app has accepted.
+func retryPath(session *Session) string {
+	if session.Type == PaymentSession || session.State != StateOpen || session.Posts.Accepted > 0 || session.Posts.Count == 0 {
+		return ""
+	}
+	return "/shops/" + session.Shop + "/admin/sessions/" + session.ID + "/retry"
+}
+
+func (s *Server) serveOrder(w http.ResponseWriter, r *http.Request, sh *shop) {
+	page, ok := s.orderPage(sh, r.PathValue("checkout"))
+	if !ok {
+		s.noCheckout(w, sh)
+		return
+	}
+	s.render(w, http.StatusOK, "order", page)
+}
+
+func (s *Server) orderPage(sh *shop, id string) (orderPage, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	c := sh.Checkouts[id]
+	if c == nil {
+		return orderPage{}, false
+	}
+	page := orderPage{
+		Frame: frame{Title: "Order " + orderName(c), Shop: sh.Domain}, Order: s.adminOrder(sh, c),
+		ListPath: "/shops/" + sh.Domain + "/admin#order-" + url.PathEscape(c.ID),
+	}
+	waiting := false
+	for _, gid := range c.Sessions {
+		session := &sh.Sessions[gid].Session
+		if session.Type == PaymentSession {
+			continue
+		}
+		waiting = waiting || session.State == StateOpen && session.Posts.Accepted > 0
+		page.News = moveNews(session)
+	}
+	if waiting {
+		// A page that reloads by itself would empty the form that somebody fills in.
+		page.Frame.Refresh = refreshSeconds
+		page.Order.Refundable, page.Order.Capturable, page.Order.Voidable = "", "", false
+	}
+	return page, true
+}
+
+// moveNews says how a refund, capture or void stands, for the merchant.
+func moveNews(session *Session) string {
+	what := label(string(session.Type))
+	if session.Amount != "" {
+		what += " of " + session.Amount + " " + session.Currency
+	}
+	switch session.State {
+	case StateResolved:
+		return what + " is done."
+	case StateRejected:
+		return strings.TrimSuffix(what+" was not possible: "+session.MerchantMessage, ": ")
+	case StateOpen, StatePending:
+	}
+	switch {
+	case session.Posts.Accepted > 0:
+		return what + " is under way. This page reloads by itself."
+	case session.Posts.LastError != "":
+		return what + " could not be sent. Send it again."
+	}
+	return what + " is being sent."
 }
 
 func adminStatus(status OrderStatus) string {
@@ -118,80 +201,4 @@ func answerText(p Posts) string {
 	default:
 		return fmt.Sprintf("sent %d×, last answer %d", p.Count, p.LastStatus)
 	}
-}
-
-// startMove sends a refund, capture or void session of an order.
-func (s *Server) startMove(w http.ResponseWriter, r *http.Request, sh *shop) {
-	id := r.PathValue("checkout")
-	kind := SessionType(r.PathValue("action"))
-	if kind != RefundSession && kind != CaptureSession && kind != VoidSession {
-		http.NotFound(w, r)
-		return
-	}
-	if err := r.ParseForm(); err != nil {
-		s.moveRefused(w, http.StatusBadRequest, sh, err)
-		return
-	}
-	req, ok := s.moveRequest(sh, id)
-	if !ok {
-		s.noCheckout(w, sh)
-		return
-	}
-	req.Type = kind
-	req.allow = allowMove(kind, r.PostForm.Get("amount"), req.Currency)
-	if kind == VoidSession {
-		req.Amount, req.Currency = "", ""
-	} else if amount, err := payable(r.PostForm.Get("amount"), req.Currency); err == nil {
-		req.Amount = formatAmount(amount, req.Currency) // an error is reported by allow
-	}
-	if _, err := s.StartSession(context.WithoutCancel(r.Context()), req); err != nil {
-		s.moveRefused(w, http.StatusUnprocessableEntity, sh, err)
-		return
-	}
-	http.Redirect(w, r, "/shops/"+sh.Domain+"/admin#order-"+url.PathEscape(id), http.StatusSeeOther)
-}
-
-func (s *Server) moveRequest(sh *shop, checkoutID string) (SessionRequest, bool) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	c := sh.Checkouts[checkoutID]
-	if c == nil {
-		return SessionRequest{}, false
-	}
-	req := SessionRequest{Shop: sh.Domain, Currency: c.Currency, Test: c.Test, Tries: len(s.opts.RetryWaits) + 1}
-	if payment := sh.balance(c).payment; payment != nil {
-		req.PaymentID = payment.ID
-	}
-	return req, true
-}
-
-// allowMove is what Admin itself checks before it asks the app: no more than what is left.
-func allowMove(kind SessionType, typed, currency string) func(balance) error {
-	return func(b balance) error {
-		if kind == VoidSession {
-			if !b.canVoid() {
-				return fmt.Errorf("%w: there is no open authorization to void", ErrBadRequest)
-			}
-			return nil
-		}
-		amount, err := payable(typed, currency)
-		if err != nil {
-			return fmt.Errorf("%w: %w", ErrBadRequest, err)
-		}
-		left := b.canRefund()
-		if kind == CaptureSession {
-			left = b.canCapture()
-		}
-		if amount.Cmp(left) > 0 {
-			return fmt.Errorf("%w: only %s %s can be part of a %s", ErrBadRequest, formatAmount(left, currency), currency, kind)
-		}
-		return nil
-	}
-}
-
-func (s *Server) moveRefused(w http.ResponseWriter, status int, sh *shop, err error) {
-	s.render(w, status, "error", errorPage{
-		Frame: frame{Title: "Not possible", Shop: sh.Domain}, Heading: "This is not possible", Text: err.Error(),
-		Back: "/shops/" + sh.Domain + "/admin", BackText: "Back to Admin",
-	})
 }

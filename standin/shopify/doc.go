@@ -11,7 +11,8 @@
 //	/shops/{shop}/payments_apps/api/{version}/graphql.json   Payments Apps API
 //	/shops/{shop}/admin/oauth/access_token                   token endpoint (refresh_token grant)
 //	/shops/{shop}                                            shop page, checkouts and thank-you pages below it
-//	/shops/{shop}/admin                                      Admin: orders, refund, capture and void buttons
+//	/shops/{shop}/admin                                      Admin: orders, refund, capture and void buttons; an order's
+//	                                                         own page waits for what the app decides
 //	/_sessions, /_sessions/{id}/repeat                       sessions for tests and load, without a browser
 //	/_books, /_faults                                        books and fault switches
 //

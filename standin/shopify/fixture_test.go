@@ -217,6 +217,14 @@ func (b bundle) payment(t *testing.T, req SessionRequest) SessionAnswer {
 	return answer
 }
 
+// kindFor is the kind of payment that a session type is about.
+func kindFor(t SessionType) PaymentKind {
+	if t == CaptureSession || t == VoidSession {
+		return KindAuthorization
+	}
+	return KindSale
+}
+
 // move starts a refund, capture or void session of the payment Ps1 and returns its gid.
 func (b bundle) move(t *testing.T, kind SessionType) string {
 	t.Helper()

@@ -147,7 +147,7 @@ func (sh *shop) objection(op operation, session *Session, args map[string]any, n
 	case StateOpen, StatePending:
 	}
 	if op.on != PaymentSession {
-		return nil
+		return sh.moveObjection(op, session)
 	}
 	if op.moves != StateRejected {
 		if other := sh.groupWinner(session); other != nil {

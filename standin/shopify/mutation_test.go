@@ -31,7 +31,7 @@ func TestFirstFinalMutationWins(t *testing.T) {
 		t.Run(c.second+" after "+c.first+" is refused and changes nothing", func(t *testing.T) {
 			t.Parallel()
 			b := setup(t)
-			gid := b.payment(t, SessionRequest{ID: "Ps1"}).GID
+			gid := b.payment(t, SessionRequest{ID: "Ps1", Kind: kindFor(c.on)}).GID
 			if c.on != PaymentSession {
 				gid = b.move(t, c.on)
 			}
@@ -67,7 +67,7 @@ func TestRepeatsReturnTheFirstResult(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			b := setup(t)
-			gid := b.payment(t, SessionRequest{ID: "Ps1"}).GID
+			gid := b.payment(t, SessionRequest{ID: "Ps1", Kind: kindFor(on)}).GID
 			if on != PaymentSession {
 				gid = b.move(t, on)
 			}

@@ -54,6 +54,9 @@ type App struct {
 	RefundSessionURL  string
 	CaptureSessionURL string
 	VoidSessionURL    string
+	// MultipleCapture is declared by an app that captures one authorization in several parts. Without it Admin
+	// captures once.
+	MultipleCapture bool
 }
 
 // Shop is one shop that installed the app.

@@ -58,10 +58,7 @@ func (sh *shop) balance(c *checkout) balance {
 }
 
 func (b *balance) add(s *Session) {
-	amount, err := parseAmount(s.Amount)
-	if err != nil {
-		amount = new(big.Rat)
-	}
+	amount := amountOf(s)
 	switch s.Type {
 	case PaymentSession:
 		b.addPayment(s, amount)
@@ -115,7 +112,7 @@ func (sh *shop) status(c *checkout, now time.Time) OrderStatus {
 		return StatusRefunded
 	case b.refunded.Sign() > 0:
 		return StatusPartiallyRefunded
-	case b.voided:
+	case b.voided && b.captured.Sign() == 0:
 		return StatusVoided
 	case b.payment.State == StatePending:
 		return openUntil(StatusPending, b.payment.PendingExpiresAt, now)
@@ -135,22 +132,24 @@ func openUntil(status OrderStatus, end *time.Time, now time.Time) OrderStatus {
 	return status
 }
 
-// canRefund, canCapture and canVoid say what is left of an order. A capture is allowed once: the app does not
-// declare multiple_capture.
+// canRefund, canCapture and canVoid say what Admin offers of an order: what is left after everything resolved and
+// everything under way. Without several an authorization is captured once.
 func (b balance) canRefund() *big.Rat {
 	left := new(big.Rat).Sub(b.captured, b.refunded)
 	return left.Sub(left, b.refunding)
 }
 
-func (b balance) canCapture() *big.Rat {
-	if b.voided || b.voiding || b.captured.Sign() > 0 || b.capturing.Sign() > 0 {
+func (b balance) canCapture(several bool) *big.Rat {
+	begun := b.captured.Sign() > 0 || b.capturing.Sign() > 0
+	if b.voided || b.voiding || begun && !several {
 		return new(big.Rat)
 	}
-	return b.authorized
+	left := new(big.Rat).Sub(b.authorized, b.captured)
+	return left.Sub(left, b.capturing)
 }
 
-func (b balance) canVoid() bool {
-	return b.canCapture().Sign() > 0
+func (b balance) canVoid(several bool) bool {
+	return b.capturing.Sign() == 0 && b.canCapture(several).Sign() > 0
 }
 
 // parseAmount reads a plain non-negative decimal such as 12.30 exactly.

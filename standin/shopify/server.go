@@ -117,7 +117,9 @@ func (s *Server) routes() *http.ServeMux {
 	mux.HandleFunc("POST /shops/{shop}/checkouts/{checkout}/payments", s.page(s.payAgain))
 	mux.HandleFunc("GET /shops/{shop}/orders/{checkout}/thank_you", s.page(s.serveThankYou))
 	mux.HandleFunc("GET /shops/{shop}/admin", s.page(s.serveAdmin))
+	mux.HandleFunc("GET /shops/{shop}/admin/orders/{checkout}", s.page(s.serveOrder))
 	mux.HandleFunc("POST /shops/{shop}/admin/orders/{checkout}/{action}", s.page(s.startMove))
+	mux.HandleFunc("POST /shops/{shop}/admin/sessions/{session}/retry", s.page(s.retryMove))
 
 	mux.HandleFunc("POST /_sessions", s.serveStartSession)
 	mux.HandleFunc("POST /_sessions/{id}/repeat", s.serveRepeatSession)

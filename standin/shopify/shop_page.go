@@ -92,7 +92,7 @@ func (s *Server) startCheckout(w http.ResponseWriter, r *http.Request, sh *shop)
 
 // attempt sends a payment session and takes the buyer to the app's page, or shows honestly that it did not work.
 func (s *Server) attempt(w http.ResponseWriter, r *http.Request, sh *shop, req SessionRequest) {
-	req.Tries = len(s.opts.RetryWaits) + 1
+	req.Tries = s.tries()
 	// A buyer who closes the tab does not stop Shopify's request.
 	answer, err := s.StartSession(context.WithoutCancel(r.Context()), req)
 	if err != nil {

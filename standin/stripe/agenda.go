@@ -12,7 +12,7 @@ const (
 	dueExpiry     dueKind = iota // a session expires
 	dueSettlement                // a processing payment is decided
 	dueHold                      // an authorization lapses
-	dueRefund                    // a pending refund is decided
+	dueRefund                    // a pending refund is decided, or one that succeeded fails
 )
 
 // due is one entry of the agenda. It may be out of date: who acts on it looks at the object first.
@@ -83,8 +83,8 @@ func (c *change) act(entry due) {
 			c.cancelIntent(pi, "automatic")
 		}
 	case dueRefund:
-		if re, ok := c.acct.refunds.get(entry.id); ok && re.Status == refundPending && re.SettleAt == entry.at {
-			c.settleRefund(re, "")
+		if re, ok := c.acct.refunds.get(entry.id); ok && re.SettleAt == entry.at {
+			c.settleRefund(re)
 		}
 	default:
 		panic("stripe stand-in: unknown agenda entry")

@@ -48,22 +48,29 @@ type CheckoutEntry struct {
 
 // IntentEntry is one PaymentIntent with the money of its charges.
 type IntentEntry struct {
-	ID        string            `json:"id"`
-	Checkout  string            `json:"checkout"`
-	Reference string            `json:"client_reference_id,omitempty"`
-	Status    string            `json:"status"`
-	Currency  string            `json:"currency"`
-	Amount    int64             `json:"amount"`
-	Held      int64             `json:"held"`
-	Captured  int64             `json:"captured"`
-	Refunded  int64             `json:"refunded"`
-	Disputed  int64             `json:"disputed"`
-	Fees      int64             `json:"fees"`
-	Attempts  int               `json:"attempts"`
-	Metadata  map[string]string `json:"metadata,omitempty"`
+	ID        string `json:"id"`
+	Checkout  string `json:"checkout"`
+	Reference string `json:"client_reference_id,omitempty"`
+	Status    string `json:"status"`
+	Currency  string `json:"currency"`
+	Amount    int64  `json:"amount"`
+	// Authorized is what the card agreed to, Held what of it is neither captured nor released.
+	Authorized int64 `json:"authorized"`
+	Held       int64 `json:"held"`
+	Captured   int64 `json:"captured"`
+	// CaptureKey is the idempotency key of the capture of an authorization.
+	CaptureKey string `json:"capture_key,omitempty"`
+	// Refunded is what went back, at the API and at the dashboard; RefundedElsewhere is the dashboard's part.
+	Refunded          int64 `json:"refunded"`
+	RefundedElsewhere int64 `json:"refunded_elsewhere"`
+	// Disputed is what open and lost disputes took.
+	Disputed int64             `json:"disputed"`
+	Fees     int64             `json:"fees"`
+	Attempts int               `json:"attempts"`
+	Metadata map[string]string `json:"metadata,omitempty"`
 }
 
-// RefundEntry is one refund. Failed ones moved nothing.
+// RefundEntry is one refund of money; what is released of a hold is none. Failed and canceled ones moved nothing.
 type RefundEntry struct {
 	ID        string            `json:"id"`
 	Intent    string            `json:"payment_intent"`
@@ -71,6 +78,7 @@ type RefundEntry struct {
 	Currency  string            `json:"currency"`
 	Status    string            `json:"status"`
 	Dashboard bool              `json:"dashboard,omitempty"`
+	Key       string            `json:"idempotency_key,omitempty"`
 	Metadata  map[string]string `json:"metadata,omitempty"`
 }
 
@@ -98,11 +106,12 @@ type WebhookEntry struct {
 
 // Totals are sums in one currency.
 type Totals struct {
-	Captured int64 `json:"captured"`
-	Refunded int64 `json:"refunded"`
-	Disputed int64 `json:"disputed"`
-	Held     int64 `json:"held"`
-	Fees     int64 `json:"fees"`
+	Captured          int64 `json:"captured"`
+	Refunded          int64 `json:"refunded"`
+	RefundedElsewhere int64 `json:"refunded_elsewhere"`
+	Disputed          int64 `json:"disputed"`
+	Held              int64 `json:"held"`
+	Fees              int64 `json:"fees"`
 	// Captures, Refunds are how many movements the sums have.
 	Captures int `json:"captures"`
 	Refunds  int `json:"refunds"`
@@ -169,7 +178,7 @@ func (a *account) checkoutsOf(reference string) iter.Seq[*checkout] {
 func (a *account) bookIntent(b *AccountBooks, pi *intent, reference string) {
 	entry := IntentEntry{
 		ID: pi.ID, Checkout: pi.Checkout, Reference: reference, Status: string(pi.Status), Currency: pi.Currency,
-		Amount: pi.Amount, Held: pi.Capturable, Attempts: pi.Attempts, Metadata: pi.Metadata,
+		Amount: pi.Amount, Held: pi.Capturable, CaptureKey: pi.CaptureKey, Attempts: pi.Attempts, Metadata: pi.Metadata,
 	}
 	sum := b.Totals[pi.Currency]
 	for _, id := range a.chargesByIntent[pi.ID] {
@@ -178,43 +187,48 @@ func (a *account) bookIntent(b *AccountBooks, pi *intent, reference string) {
 			entry.Fees += t.Fee
 			sum.Captures++
 		}
-		entry.Captured += ch.AmountCaptured
-		for _, id := range a.refundsByCharge[ch.ID] {
-			re, _ := a.refunds.get(id)
-			if re.Status != refundFailed {
-				entry.Refunded += re.Amount
-				sum.Refunds++
-			}
-			b.Refunds = append(b.Refunds, RefundEntry{
-				re.ID, re.Intent, re.Amount, re.Currency, string(re.Status), re.Dashboard, re.Metadata,
-			})
+		if ch.Status == chargeSucceeded {
+			entry.Authorized += ch.Amount
 		}
-		if d, ok := a.disputeOf(ch); ok {
-			entry.Disputed += d.Amount
-			b.Disputes = append(b.Disputes, DisputeEntry{d.ID, d.Intent, d.Amount, d.Currency, d.Status})
-			t, _ := a.txns.get(d.Txn)
-			entry.Fees += t.Fee
+		entry.Captured += ch.AmountCaptured
+		sum.Refunds += a.bookRefunds(b, &entry, ch)
+		for d := range a.disputesOf(ch) {
+			entry.Disputed += d.taken()
+			b.Disputes = append(b.Disputes, DisputeEntry{d.ID, d.Intent, d.Amount, d.Currency, string(d.Status)})
+			if t, ok := a.txns.get(d.Txn); ok {
+				entry.Fees += t.Fee
+			}
 		}
 	}
 	b.Intents = append(b.Intents, entry)
 	sum.Captured += entry.Captured
 	sum.Refunded += entry.Refunded
+	sum.RefundedElsewhere += entry.RefundedElsewhere
 	sum.Disputed += entry.Disputed
 	sum.Held += entry.Held
 	sum.Fees += entry.Fees
 	b.Totals[pi.Currency] = sum
 }
 
-func (a *account) disputeOf(ch *charge) (*dispute, bool) {
-	if !ch.Disputed {
-		return nil, false
-	}
-	for _, d := range a.disputes.rows {
-		if d.Charge == ch.ID {
-			return d, true
+// bookRefunds adds the refunds of a charge and returns how many of them moved money.
+func (a *account) bookRefunds(b *AccountBooks, entry *IntentEntry, ch *charge) (moved int) {
+	for _, id := range a.refundsByCharge[ch.ID] {
+		re, _ := a.refunds.get(id)
+		if re.Release {
+			continue
 		}
+		if re.Status.counts() {
+			entry.Refunded += re.Amount
+			moved++
+			if re.Dashboard {
+				entry.RefundedElsewhere += re.Amount
+			}
+		}
+		b.Refunds = append(b.Refunds, RefundEntry{
+			re.ID, re.Intent, re.Amount, re.Currency, string(re.Status), re.Dashboard, re.Key, re.Metadata,
+		})
 	}
-	return nil, false
+	return moved
 }
 
 // serveBooks answers GET /_books?ref=.

@@ -44,7 +44,7 @@ func TestBooks(t *testing.T) {
 		require.NoError(t, json.Unmarshal([]byte(a.raw), &books))
 		one := books.Accounts["acct_one"]
 		require.Equal(t, []stripe.IntentEntry{{
-			ID: pi, Checkout: cs, Reference: "ref-1", Status: "succeeded", Currency: "eur", Amount: 10000, Captured: 10000,
+			ID: pi, Checkout: cs, Reference: "ref-1", Status: "succeeded", Currency: "eur", Amount: 10000, Authorized: 10000, Captured: 10000,
 			Refunded: 2500, Fees: 320, Attempts: 1, Metadata: map[string]string{"attempt_id": "att-1"},
 		}}, one.Intents)
 		require.Equal(t, map[string]string{"session": "s-1"}, one.Checkouts[0].Metadata)

@@ -20,7 +20,12 @@ const (
 	paysLater    cardBehaviour = "pays_later"
 	failsLater   cardBehaviour = "fails_later"
 	neverSettles cardBehaviour = "never_settles"
-	isDisputed   cardBehaviour = "is_disputed" // pays, then a dispute follows
+
+	// These pay, and what comes after is special.
+	isDisputed    cardBehaviour = "is_disputed"    // a dispute follows
+	isInquired    cardBehaviour = "is_inquired"    // an inquiry follows, which takes no money
+	refundsSlowly cardBehaviour = "refunds_slowly" // a refund is pending first
+	refundsFail   cardBehaviour = "refunds_fail"   // a refund succeeds and fails later
 )
 
 // testCard is one of Stripe's documented test numbers (or a bank account) under a name of its own.
@@ -57,6 +62,9 @@ func testCards() []testCard {
 		visa("three_d_secure", "4000002500003155", "3-D Secure required", asksBuyer, ""),
 		visa("three_d_secure_always", "4000002760003184", "3-D Secure required, always", asksBuyer, ""),
 		visa("dispute", "4000000000000259", "Success, then disputed", isDisputed, ""),
+		visa("inquiry", "4000000000001976", "Success, then an inquiry", isInquired, ""),
+		visa("refund_pending", "4000000000007726", "Success, refunds are pending first", refundsSlowly, ""),
+		visa("refund_fails_later", "4000000000005126", "Success, refunds fail later", refundsFail, ""),
 		debit("delayed_success", "DE89370400440532013000", "Bank debit, succeeds later", paysLater),
 		debit("delayed_failure", "DE62370400440532013001", "Bank debit, fails later", failsLater),
 		debit("never_settles", "DE35370400440532013002", "Bank debit, never finishes processing", neverSettles),

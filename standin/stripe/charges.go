@@ -20,7 +20,8 @@ type charge struct {
 	Status         chargeStatus
 	Amount         int64
 	AmountCaptured int64
-	AmountRefunded int64 // given back, or on its way
+	AmountRefunded int64 // given back, or on its way, and what was released of the hold
+	Released       int64 // the part of AmountRefunded that was never taken
 	Currency       string
 	Captured       bool
 	Disputed       bool
@@ -50,6 +51,12 @@ func (c *change) raiseCharge(eventType string, ch *charge, lane string) {
 	c.save(rowCharge, ch.ID)
 	c.raise(eventType, lane, c.acct.chargeObject(ch, nil))
 }
+
+// left is what may still be refunded.
+func (ch *charge) left() int64 { return ch.AmountCaptured - ch.refunded() }
+
+// refunded is the money that went back, without what was released.
+func (ch *charge) refunded() int64 { return ch.AmountRefunded - ch.Released }
 
 func retrieveCharge(c *call) (object, *apiError) {
 	ch, ok := c.acct.charges.get(c.id())
@@ -88,7 +95,7 @@ func (a *account) chargeObject(ch *charge, x expansion) object {
 		"id": ch.ID, "object": kindCharge, "created": ch.Created, "livemode": a.livemode, "status": ch.Status,
 		"amount": ch.Amount, "amount_captured": ch.AmountCaptured, "amount_refunded": ch.AmountRefunded,
 		"currency": ch.Currency, "captured": ch.Captured, "paid": ch.Status == chargeSucceeded,
-		"refunded": ch.Captured && ch.AmountRefunded == ch.AmountCaptured, "disputed": ch.Disputed,
+		"refunded": ch.Status == chargeSucceeded && ch.AmountRefunded == ch.Amount, "disputed": ch.Disputed,
 		"payment_intent":      x.refer("payment_intent", ch.Intent, a.intentByID),
 		"balance_transaction": x.refer("balance_transaction", ch.Txn, a.txnByID),
 		"payment_method":      orNull(ch.Method), "payment_method_details": ch.methodDetails(),

@@ -13,7 +13,10 @@
 //     null (so since API version 2022-08-01).
 //   - A session paid with manual capture is complete and unpaid; it turns paid with the capture.
 //   - Lists and retrievals read what was just written; only search lags (Options.SearchLag).
-//   - amount_refunded counts money given back, not the uncaptured rest that a capture or cancellation releases.
+//   - What a capture or a cancellation releases of a hold is shown as a refund without a balance transaction, and
+//     amount_refunded counts it; the books do not.
+//   - A dispute blocks refunds while it is open and after it was lost, makes pending ones fail, and its fee is kept.
+//     An inquiry does none of this.
 //   - The fee of every captured charge is 2.9 % and 30 minor units, rounded half up, and is kept on refund.
 //   - After a session expired its unfinished PaymentIntent is canceled with reason "expired".
 //   - Webhooks leave after the reply of the call that caused them, in order per checkout; a failed delivery is retried
@@ -21,5 +24,5 @@
 //
 // Beside the API under /v1: the hosted page /c/pay/{session}, an overview at /, and under /_ the switches of a test:
 // /_faults (see package faults), /_books, /_pay/{session}, /_settle/{session or refund}, /_late/{session},
-// /_dashboard/refund. Those are not authenticated: never expose a stand-in beyond the machine it runs on.
+// /_dashboard/refund, /_refund/{intent}, /_dispute/{intent} and /_dispute/{intent or dispute}/{verdict}. Those are not authenticated: never expose a stand-in beyond the machine it runs on.
 package stripe

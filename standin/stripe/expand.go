@@ -10,6 +10,7 @@ const (
 	kindIntent   kind = "payment_intent"
 	kindCharge   kind = "charge"
 	kindRefund   kind = "refund"
+	kindDispute  kind = "dispute"
 	kindTxn      kind = "balance_transaction"
 )
 
@@ -22,9 +23,9 @@ const maxExpandDepth = 4
 // expandable tells what a member refers to.
 func expandable(k kind, member string) (kind, bool) {
 	switch string(k) + " " + member {
-	case "checkout.session payment_intent", "charge payment_intent", "refund payment_intent":
+	case "checkout.session payment_intent", "charge payment_intent", "refund payment_intent", "dispute payment_intent":
 		return kindIntent, true
-	case "payment_intent latest_charge", "refund charge":
+	case "payment_intent latest_charge", "refund charge", "dispute charge":
 		return kindCharge, true
 	case "charge balance_transaction", "refund balance_transaction":
 		return kindTxn, true

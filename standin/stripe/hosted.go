@@ -21,6 +21,8 @@ const (
 	callDashboard    = "dashboard.refund"
 	callSettle       = "settle"
 	callLate         = "late"
+	callObject       = "dispute.open"
+	callJudge        = "dispute.close"
 	maxPageBody      = 64 << 10
 )
 
@@ -35,13 +37,17 @@ func (s *Server) routePages() []string {
 	s.mux.HandleFunc("POST /_settle/{id}", s.hosted(callSettle, s.settleByHand))
 	s.mux.HandleFunc("POST /_late/{id}", s.hosted(callLate, s.payLate))
 	s.mux.HandleFunc("POST /_dashboard/refund", s.hosted(callDashboard, s.refundByHand))
+	s.mux.HandleFunc("POST /_refund/{id}", s.hosted(callDashboard, s.refundByButton))
+	s.mux.HandleFunc("POST /_dispute/{id}", s.hosted(callObject, s.disputeByHand))
+	s.mux.HandleFunc("POST /_dispute/{id}/{verdict}", s.hosted(callJudge, s.judgeByHand))
 	s.mux.HandleFunc("GET /_books", s.serveBooks)
-	return []string{callShow, callPay, callAuthenticate, callDashboard, callSettle, callLate}
+	return []string{callShow, callPay, callAuthenticate, callDashboard, callSettle, callLate, callObject, callJudge}
 }
 
 // visit is one request of a browser or a test; handlers run under Server.mu.
 type visit struct {
 	change
+	r    *http.Request
 	id   string
 	body []byte
 	form url.Values
@@ -56,7 +62,7 @@ func (s *Server) hosted(name string, handle func(*visit) faults.Reply) http.Hand
 			http.Error(w, "request too large or broken", http.StatusBadRequest)
 			return
 		}
-		v := &visit{id: r.PathValue("id"), body: body}
+		v := &visit{r: r, id: r.PathValue("id"), body: body}
 		v.s = s
 		raw := string(body)
 		if r.Method == http.MethodGet || len(body) == 0 {

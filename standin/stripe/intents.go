@@ -54,7 +54,8 @@ type intent struct {
 	CaptureBefore int64
 	SettleAt      int64 // when a processing payment is decided; 0: by hand only
 	SettleFails   bool
-	Short         int64 // minor units moved less than asked, by fault
+	Short         int64  // minor units moved less than asked, by fault
+	CaptureKey    string // idempotency key of the capture
 }
 
 func (c *change) newIntent(cs *checkout) *intent {
@@ -147,13 +148,15 @@ func (c *change) capture(pi *intent, amount int64) {
 	ch, _ := c.acct.charges.get(pi.LatestCharge)
 	ch.Captured, ch.AmountCaptured = true, amount
 	c.bookCharge(ch)
-	pi.Status, pi.Received, pi.Capturable = succeeded, amount, 0
+	pi.Status, pi.Received, pi.Capturable, pi.CaptureKey = succeeded, amount, 0, c.origin.IdempotencyKey
 	c.raiseCharge("charge.captured", ch, pi.Checkout)
+	c.release(ch, "")
 	c.raiseIntent("payment_intent.succeeded", pi)
 	if cs, ok := c.acct.checkouts.get(pi.Checkout); ok {
 		cs.PaymentStatus = statusPaid
 		c.save(rowCheckout, cs.ID)
 	}
+	c.objected(ch)
 }
 
 func cancelIntentCall(c *call) (object, *apiError) {
@@ -180,8 +183,13 @@ func cancelIntentCall(c *call) (object, *apiError) {
 func (c *change) cancelIntent(pi *intent, reason string) {
 	held := pi.Status == needsCapture
 	pi.Status, pi.Capturable, pi.CanceledAt, pi.CancelReason = canceled, 0, c.now.Unix(), reason
-	if ch, ok := c.acct.charges.get(pi.LatestCharge); ok && held && reason == "automatic" {
-		c.raiseCharge("charge.expired", ch, pi.Checkout)
+	if ch, ok := c.acct.charges.get(pi.LatestCharge); ok && held {
+		why := ""
+		if reason == "automatic" {
+			why = "expired_uncaptured_charge"
+			c.raiseCharge("charge.expired", ch, pi.Checkout)
+		}
+		c.release(ch, why)
 	}
 	c.raiseIntent("payment_intent.canceled", pi)
 }

@@ -65,6 +65,31 @@ func TestCapture(t *testing.T) {
 	})
 }
 
+func TestReleasedRestIsShownAsARefund(t *testing.T) {
+	t.Parallel()
+	b, _, pi := held(t)
+	b.ok("POST /v1/payment_intents/"+pi+"/capture", []string{"amount_to_capture", "4000"}, key("cap"))
+	a := b.ok("GET /v1/refunds", []string{"payment_intent", pi})
+	require.Len(t, a.ids(), 1)
+	release := answer{json: a.at("data").([]any)[0].(map[string]any)}
+	require.EqualValues(t, 6000, release.at("amount"))
+	require.Equal(t, "succeeded", release.text("status"))
+	require.Nil(t, release.at("balance_transaction"))
+	ch := b.ok("GET /v1/payment_intents/"+pi, []string{"expand[]", "latest_charge"})
+	require.EqualValues(t, 6000, ch.at("latest_charge", "amount_refunded"))
+	require.Equal(t, false, ch.at("latest_charge", "refunded"))
+	require.Equal(t, 400, b.post("/_settle/"+release.text("id")+"?result=failed", "").status, "it cannot fail")
+	b.refused(400, "", "POST /v1/refunds", []string{"payment_intent", pi, "amount", "4001"})
+	b.ok("POST /v1/refunds", []string{"payment_intent", pi})
+	ch = b.ok("GET /v1/payment_intents/"+pi, []string{"expand[]", "latest_charge"})
+	require.Equal(t, true, ch.at("latest_charge", "refunded"))
+	books := b.books()
+	require.Len(t, books.Refunds, 1)
+	require.EqualValues(t, 4000, books.Totals["eur"].Refunded)
+	require.Equal(t, "cap", books.Intents[0].CaptureKey)
+	require.EqualValues(t, 10000, books.Intents[0].Authorized)
+}
+
 func TestCaptureRefused(t *testing.T) {
 	t.Parallel()
 	t.Run("an unknown id", func(t *testing.T) {
@@ -91,7 +116,7 @@ func TestCaptureRefused(t *testing.T) {
 		a := b.intent(pi)
 		require.Equal(t, "canceled", a.text("status"))
 		require.Equal(t, "automatic", a.text("cancellation_reason"))
-		require.Equal(t, []string{"charge.expired", "payment_intent.canceled"}, b.types()[4:])
+		require.Equal(t, []string{"charge.expired", "refund.created", "charge.refunded", "payment_intent.canceled"}, b.types()[4:])
 		b.refused(400, "payment_intent_unexpected_state", "POST /v1/payment_intents/"+pi+"/capture", nil)
 	})
 }

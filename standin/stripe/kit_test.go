@@ -20,11 +20,12 @@ import (
 )
 
 const (
-	testKey    = "sk_test_one"
-	otherKey   = "sk_test_two"
-	liveKey    = "sk_live_three"
-	version    = "2026-08-26.dahlia"
-	eventually = 10 * time.Second
+	testKey     = "sk_test_one"
+	otherKey    = "sk_test_two"
+	liveKey     = "sk_live_three"
+	version     = "2026-08-26.dahlia"
+	eventually  = 10 * time.Second
+	settleDelay = 5 * time.Second // the default
 )
 
 // clock is moved by hand.

@@ -47,7 +47,7 @@ func (c *change) attempt(cs *checkout, card testCard, plan *faults.Plan) paid {
 		return c.startSettling(cs, pi, card, c.s.opts.SettleDelay)
 	case neverSettles:
 		return c.startSettling(cs, pi, card, 0)
-	case pays, isDisputed:
+	case pays, isDisputed, isInquired, refundsSlowly, refundsFail:
 		return c.authorize(cs, pi, card)
 	default:
 		panic("stripe stand-in: unknown behaviour " + string(card.does))
@@ -100,9 +100,7 @@ func (c *change) authorize(cs *checkout, pi *intent, card testCard) paid {
 	}
 	c.save(rowCheckout, cs.ID)
 	c.raise("checkout.session.completed", cs.ID, c.s.checkoutObject(c.acct, cs, nil))
-	if card.does == isDisputed {
-		c.dispute(pi, ch)
-	}
+	c.objected(ch)
 	return paid{next: successURL(cs)}
 }
 
@@ -165,49 +163,3 @@ func successURL(cs *checkout) string {
 }
 
 func (s *Server) payURL(cs *checkout) string { return s.opts.PublicURL + "/c/pay/" + cs.ID }
-
-// dispute is a buyer's objection to a charge.
-type dispute struct {
-	row
-	Charge, Intent string
-	Amount         int64
-	Currency       string
-	Status         string
-	Txn            string
-}
-
-// disputeFee is what Stripe keeps for a dispute, in minor units.
-const disputeFee = 1500
-
-// dispute takes the money of a charge back from the merchant, as the dispute test card does right after the payment.
-func (c *change) dispute(pi *intent, ch *charge) {
-	if !ch.Captured {
-		return
-	}
-	d := &dispute{
-		row: c.newRow("dp_" + rand.Text()), Charge: ch.ID, Intent: pi.ID, Amount: ch.AmountCaptured,
-		Currency: ch.Currency, Status: "needs_response",
-	}
-	ch.Disputed = true
-	c.save(rowCharge, ch.ID)
-	d.Txn = c.book(balanceTxn{
-		Type: txnAdjustment, Source: d.ID, Amount: -d.Amount, Fee: disputeFee, Currency: d.Currency,
-	}).ID
-	c.acct.disputes.add(d)
-	c.save(rowDispute, d.ID)
-	c.raise("charge.dispute.created", pi.Checkout, d.object(c.acct))
-	c.raise("charge.dispute.funds_withdrawn", pi.Checkout, d.object(c.acct))
-}
-
-func (d *dispute) object(a *account) object {
-	return object{
-		"id": d.ID, "object": "dispute", "created": d.Created, "livemode": a.livemode, "status": d.Status,
-		"amount": d.Amount, "currency": d.Currency, "charge": d.Charge, "payment_intent": d.Intent,
-		"reason": "fraudulent", "is_charge_refundable": false, "balance_transactions": []object{a.txnByID(d.Txn, nil)},
-		"metadata": object{}, "evidence": object{"enhanced_evidence": object{}}, "enhanced_eligibility_types": []string{},
-		"evidence_details": object{
-			"due_by": d.Created + 7*24*3600, "has_evidence": false, "past_due": false, "submission_count": 0,
-			"enhanced_eligibility": object{},
-		},
-	}
-}

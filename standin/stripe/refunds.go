@@ -14,7 +14,11 @@ const (
 	refundPending   refundStatus = "pending"
 	refundSucceeded refundStatus = "succeeded"
 	refundFailed    refundStatus = "failed"
+	refundCanceled  refundStatus = "canceled"
 )
+
+// counts reports whether the money is gone or on its way.
+func (s refundStatus) counts() bool { return s == refundPending || s == refundSucceeded }
 
 // refund gives money of one charge back.
 type refund struct {
@@ -28,8 +32,11 @@ type refund struct {
 	Metadata       map[string]string
 	Txn            string
 	FailureTxn     string
-	SettleAt       int64 // when a pending refund succeeds; 0: by hand only
-	Dashboard      bool  // made by a person at Stripe's dashboard, not through the API
+	SettleAt       int64  // when a pending refund is decided or a succeeded one fails; 0: by hand only
+	FailsAs        string // the failure reason it then has; empty: it succeeds
+	Dashboard      bool   // made by a person at Stripe's dashboard, not through the API
+	Release        bool   // the uncaptured rest of a hold: no money moved
+	Key            string // idempotency key of the request
 }
 
 func refundParams() schema {
@@ -50,7 +57,7 @@ func createRefund(c *call) (object, *apiError) {
 	}
 	amount, given := c.form.int("amount")
 	if !given {
-		amount = ch.AmountCaptured - ch.AmountRefunded
+		amount = ch.left()
 	} else if amount < 1 {
 		return nil, invalid("parameter_invalid_integer", "amount", "Invalid positive integer")
 	}
@@ -93,11 +100,11 @@ func (c *call) refundedCharge() (*charge, *apiError) {
 
 // refundable guards the sum: all refunds together never exceed what was captured.
 func (c *change) refundable(ch *charge, amount int64) *apiError {
-	left := ch.AmountCaptured - ch.AmountRefunded
+	left := ch.left()
 	switch {
 	case !ch.Captured:
 		return refused("", "Charge "+ch.ID+" has not been captured.")
-	case ch.Disputed:
+	case c.acct.withdrawn(ch) > 0:
 		return refused("charge_disputed", "Charge "+ch.ID+" has been charged back; cannot issue a refund.")
 	case left == 0:
 		return refused("charge_already_refunded", "Charge "+ch.ID+" has already been refunded.")
@@ -116,46 +123,85 @@ func (c *change) refundable(ch *charge, amount int64) *apiError {
 
 // refund books a refund whose amount was checked.
 func (c *change) refund(re *refund, ch *charge, plan *faults.Plan) {
-	re.row = c.newRow("re_" + rand.Text())
-	re.Status = refundSucceeded
-	if ch.Card.Method == methodDebit {
-		re.Status, re.SettleAt = refundPending, secondsUp(c.now.Add(c.s.opts.SettleDelay))
-	}
+	re.row, re.Key = c.newRow("re_"+rand.Text()), c.origin.IdempotencyKey
+	failure, fails := plan.Decline()
+	later := int64(0)
+	re.Status, re.FailsAs, later = c.course(ch)
 	if slow, ok := plan.Rule(faults.SlowSettle); ok {
-		re.Status, re.SettleAt = refundPending, 0
+		re.Status, re.FailsAs, later = refundPending, failure, 0
 		if slow.DelayMS > 0 {
-			re.SettleAt = secondsUp(c.now.Add(time.Duration(slow.DelayMS) * time.Millisecond))
+			later = secondsUp(c.now.Add(time.Duration(slow.DelayMS) * time.Millisecond))
 		}
+		fails = false // when it settles
 	}
-	if re.Status == refundPending && re.SettleAt > 0 {
-		c.s.schedule(re.SettleAt, dueRefund, c.acct, re.ID)
+	if re.SettleAt = later; later > 0 {
+		c.s.schedule(later, dueRefund, c.acct, re.ID)
 	}
 	ch.AmountRefunded += re.Amount
 	re.Txn = c.book(balanceTxn{Type: txnRefund, Source: re.ID, Amount: -re.Amount, Currency: re.Currency}).ID
 	c.acct.addRefund(re)
 	c.raiseRefund("refund.created", re)
 	c.raiseCharge("charge.refunded", ch, c.acct.laneOf(re))
-	if reason, ok := plan.Decline(); ok {
-		c.settleRefund(re, reason)
+	if fails {
+		c.endRefund(re, refundFailed, failure)
 	}
 }
 
-// settleRefund decides a refund: it succeeds without a reason and fails with one, also after it had succeeded.
-func (c *change) settleRefund(re *refund, failure string) {
-	re.SettleAt = 0
-	if failure == "" {
-		re.Status = refundSucceeded
-		c.raiseRefund("refund.updated", re)
-		c.raiseRefund("charge.refund.updated", re)
+// course is how the refunds of a charge go by themselves: their first status,
+// why they fail later, and when; zero is never.
+func (c *change) course(ch *charge) (first refundStatus, failsAs string, later int64) {
+	card, _ := c.s.card(ch.Card.Name)
+	later = secondsUp(c.now.Add(c.s.opts.SettleDelay))
+	switch {
+	case card.does == refundsFail:
+		return refundSucceeded, "unknown", later
+	case card.does == refundsSlowly, ch.Card.Method == methodDebit:
+		return refundPending, "", later
+	default:
+		return refundSucceeded, "", 0
+	}
+}
+
+// release gives back what was held and not captured. Stripe shows it as a refund
+// without a balance transaction, because no money moved.
+func (c *change) release(ch *charge, reason string) {
+	rest := ch.Amount - ch.AmountCaptured
+	if rest == 0 {
 		return
 	}
+	re := &refund{
+		row: c.newRow("re_" + rand.Text()), Charge: ch.ID, Intent: ch.Intent, Amount: rest, Currency: ch.Currency,
+		Status: refundSucceeded, Reason: reason, Metadata: map[string]string{}, Release: true,
+	}
+	ch.AmountRefunded += rest
+	ch.Released += rest
+	c.acct.addRefund(re)
+	c.raiseRefund("refund.created", re)
+	c.raiseCharge("charge.refunded", ch, c.acct.laneOf(re))
+}
+
+// settleRefund brings a refund to the end that it was made for.
+func (c *change) settleRefund(re *refund) {
+	if re.FailsAs != "" {
+		c.endRefund(re, refundFailed, re.FailsAs)
+		return
+	}
+	re.SettleAt, re.Status = 0, refundSucceeded
+	c.raiseRefund("refund.updated", re)
+	c.raiseRefund("charge.refund.updated", re)
+}
+
+// endRefund takes a refund back, also one that had succeeded: the money returns.
+func (c *change) endRefund(re *refund, status refundStatus, reason string) {
 	ch, _ := c.acct.charges.get(re.Charge)
-	re.Status, re.FailureReason = refundFailed, failure
+	re.SettleAt, re.Status, re.FailureReason = 0, status, reason
 	ch.AmountRefunded -= re.Amount
 	re.FailureTxn = c.book(balanceTxn{Type: txnRefundFailure, Source: re.ID, Amount: re.Amount, Currency: re.Currency}).ID
 	c.save(rowCharge, ch.ID)
 	c.raiseRefund("refund.updated", re)
-	c.raiseRefund("refund.failed", re)
+	if status == refundFailed {
+		c.raiseRefund("refund.failed", re)
+	}
 	c.raiseRefund("charge.refund.updated", re)
 }
 

@@ -116,6 +116,86 @@ func TestRefundFailsLater(t *testing.T) {
 	b.ok(refundCall, []string{"payment_intent", pi})
 }
 
+func TestRefundsByCard(t *testing.T) {
+	t.Parallel()
+	t.Run("pending first", func(t *testing.T) {
+		t.Parallel()
+		b := setup(t)
+		_, pi := b.paid("4000000000007726")
+		a := b.ok(refundCall, []string{"payment_intent", pi, "amount", "4000"})
+		require.Equal(t, "pending", a.text("status"))
+		b.refused(400, "", refundCall, []string{"payment_intent", pi, "amount", "6001"})
+		b.clock.advance(5 * time.Second)
+		require.Equal(t, "succeeded", b.ok("GET /v1/refunds/"+a.text("id"), nil).text("status"))
+		require.Contains(t, b.types(), "refund.updated")
+	})
+	t.Run("succeeds and fails later", func(t *testing.T) {
+		t.Parallel()
+		b := setup(t)
+		_, pi := b.paid("4000000000005126")
+		a := b.ok(refundCall, []string{"payment_intent", pi})
+		require.Equal(t, "succeeded", a.text("status"))
+		require.EqualValues(t, 10000, b.books().Totals["eur"].Refunded)
+		b.clock.advance(5 * time.Second)
+		require.Equal(t, "failed", b.ok("GET /v1/refunds/"+a.text("id"), nil).text("status"))
+		require.Contains(t, b.types(), "refund.failed")
+		require.Zero(t, b.books().Totals["eur"].Refunded)
+	})
+}
+
+func TestRefundsByHand(t *testing.T) {
+	t.Parallel()
+	t.Run("a pending one is canceled, for good", func(t *testing.T) {
+		t.Parallel()
+		b := setup(t)
+		_, pi := b.paid("refund_pending")
+		re := b.ok(refundCall, []string{"payment_intent", pi}).text("id")
+		require.Equal(t, 200, b.post("/_settle/"+re+"?result=canceled", "").status)
+		a := b.ok("GET /v1/refunds/"+re, nil)
+		require.Equal(t, "canceled", a.text("status"))
+		require.Equal(t, "merchant_request", a.text("failure_reason"))
+		require.NotContains(t, b.types(), "refund.failed")
+		require.Zero(t, b.books().Totals["eur"].Refunded)
+		b.clock.advance(time.Hour)
+		for _, result := range []string{"succeeded", "failed", "canceled"} {
+			require.Equal(t, 400, b.post("/_settle/"+re+"?result="+result, "").status)
+		}
+	})
+	t.Run("one that succeeded cannot be canceled", func(t *testing.T) {
+		t.Parallel()
+		b := setup(t)
+		_, pi := b.paid("success")
+		re := b.ok(refundCall, []string{"payment_intent", pi}).text("id")
+		require.Equal(t, 400, b.post("/_settle/"+re+"?result=canceled", "").status)
+		require.Equal(t, 400, b.post("/_settle/"+re+"?result=lost", "").status)
+	})
+	t.Run("a failure has the reason that is given", func(t *testing.T) {
+		t.Parallel()
+		b := setup(t)
+		_, pi := b.paid("success")
+		re := b.ok(refundCall, []string{"payment_intent", pi}).text("id")
+		require.Equal(t, "declined", b.post("/_settle/"+re+"?result=failed&reason=declined", "").text("failure_reason"))
+	})
+	t.Run("by the button of the dashboard", func(t *testing.T) {
+		t.Parallel()
+		b := setup(t)
+		_, pi := b.paid("success")
+		b.ok(refundCall, []string{"payment_intent", pi, "amount", "1000"}, key("ours"))
+		b.arm(faults.Rule{Call: "dashboard.refund", Kind: faults.SlowSettle, DelayMS: 60_000})
+		require.Equal(t, "pending", b.post("/_refund/"+pi+"?amount=2500", "").text("status"))
+		require.Equal(t, 200, b.post("/_refund/"+pi, "").status)
+		require.Equal(t, 400, b.post("/_refund/"+pi+"?amount=0", "").status)
+		require.Equal(t, 400, b.post("/_refund/"+pi+"?amount=1", "").status, "nothing is left")
+		require.Equal(t, 404, b.post("/_refund/pi_none", "").status)
+		books := b.books()
+		require.EqualValues(t, 10000, books.Intents[0].Refunded)
+		require.EqualValues(t, 9000, books.Intents[0].RefundedElsewhere)
+		require.EqualValues(t, 9000, books.Totals["eur"].RefundedElsewhere)
+		require.Equal(t, "ours", books.Refunds[0].Key)
+		require.Empty(t, books.Refunds[1].Key)
+	})
+}
+
 func TestDashboardRefund(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
@@ -147,6 +227,31 @@ func TestRefundFaults(t *testing.T) {
 		require.Equal(t, "pending", b.ok("GET /v1/refunds/"+re, nil).text("status"))
 		b.clock.advance(time.Second)
 		require.Equal(t, "succeeded", b.ok("GET /v1/refunds/"+re, nil).text("status"))
+	})
+	t.Run("slow and then refused", func(t *testing.T) {
+		t.Parallel()
+		b := setup(t)
+		_, pi := b.paid("success")
+		b.arm(faults.Rule{Call: "refunds.create", Kind: faults.SlowSettle, DelayMS: 60_000})
+		b.arm(faults.Rule{Call: "refunds.create", Kind: faults.Decline("expired_or_canceled_card")})
+		re := b.ok(refundCall, []string{"payment_intent", pi}).text("id")
+		require.Equal(t, "pending", b.ok("GET /v1/refunds/"+re, nil).text("status"))
+		b.clock.advance(time.Minute)
+		a := b.ok("GET /v1/refunds/"+re, nil)
+		require.Equal(t, "failed", a.text("status"))
+		require.Equal(t, "expired_or_canceled_card", a.text("failure_reason"))
+	})
+	t.Run("a 500 before the commit is replayed under its key, and another key refunds", func(t *testing.T) {
+		t.Parallel()
+		b := setup(t)
+		_, pi := b.paid("success")
+		b.arm(faults.Rule{Call: "refunds.create", Kind: faults.ErrorBefore})
+		for range 2 {
+			require.Equal(t, 500, b.call(refundCall, []string{"payment_intent", pi}, key("k")).status)
+		}
+		require.Empty(t, b.books().Refunds)
+		b.ok(refundCall, []string{"payment_intent", pi}, key("k2"))
+		require.Len(t, b.books().Refunds, 1)
 	})
 	t.Run("a declined refund fails and gives nothing", func(t *testing.T) {
 		t.Parallel()

@@ -53,7 +53,7 @@ func (s *Server) restore(a *account, kinds map[rowKind][]rowData) error {
 		}
 	}
 	for _, re := range a.refunds.rows {
-		if re.Status == refundPending && re.SettleAt > 0 {
+		if re.SettleAt > 0 {
 			s.schedule(re.SettleAt, dueRefund, a, re.ID)
 		}
 	}

@@ -32,6 +32,10 @@ func operations() []operation {
 			"payment_intent": text(5000), "charge": text(5000),
 		}), kindRefund, true, listRefunds},
 		{"refunds.retrieve", "GET /v1/refunds/{id}", expand, kindRefund, false, retrieveRefund},
+		{"disputes.list", "GET /v1/disputes", listParams().with(schema{
+			"payment_intent": text(5000), "charge": text(5000),
+		}), kindDispute, true, listDisputes},
+		{"disputes.retrieve", "GET /v1/disputes/{id}", expand, kindDispute, false, retrieveDispute},
 		{"events.list", "GET /v1/events", listParams().with(schema{
 			"type": text(5000), "types[#]": text(5000), "delivery_success": boolean(),
 		}), "", true, listEvents},

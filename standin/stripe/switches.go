@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"slices"
+	"strconv"
 
 	"tillflow/standin/faults"
 )
@@ -43,38 +44,47 @@ func (s *Server) payByJSON(v *visit) faults.Reply {
 	return jsonReply(http.StatusOK, encode(object{"return_url": result.next}))
 }
 
-// settleByHand decides a processing payment or a refund: POST /_settle/{cs_… or re_…}?result=succeeded|failed. A
-// refund that succeeded may still fail, as at Stripe.
+// settleByHand decides a processing payment or a refund: POST /_settle/{cs_… or re_…}?result=succeeded|failed, and
+// canceled for a pending refund. A refund that succeeded may still fail, as at Stripe; reason= is why.
 func (s *Server) settleByHand(v *visit) faults.Reply {
 	result := v.form.Get("result")
-	if result != "succeeded" && result != "failed" {
-		return problem(invalid("", "result", "result must be succeeded or failed"))
+	if !slices.Contains([]string{"succeeded", "failed", "canceled"}, result) {
+		return problem(invalid("", "result", "result must be succeeded, failed or canceled"))
 	}
 	if cs, ok := v.session(); ok {
 		pi, ok := v.acct.intents.get(cs.Intent)
-		if !ok || pi.Status != processing {
+		if !ok || pi.Status != processing || result == "canceled" {
 			return problem(refused("", "Nothing is processing on "+cs.ID+"."))
 		}
 		v.settle(pi, result == "succeeded")
 		return jsonReply(http.StatusOK, encode(v.acct.intentObject(pi, nil)))
 	}
 	for _, a := range s.accounts {
-		re, ok := a.refunds.get(v.id)
-		if !ok {
-			continue
+		if re, ok := a.refunds.get(v.id); ok {
+			v.acct = a
+			return v.settleRefundByHand(re, result)
 		}
-		v.acct = a
-		if re.Status == refundFailed || (re.Status == refundSucceeded && result == "succeeded") {
-			return problem(refused("", "Refund "+re.ID+" is "+string(re.Status)+"."))
-		}
-		failure := ""
-		if result == "failed" {
-			failure = "unknown"
-		}
-		v.settleRefund(re, failure)
-		return jsonReply(http.StatusOK, encode(a.refundObject(re, nil)))
 	}
 	return problem(missing("checkout.session or refund", v.id, "id"))
+}
+
+func (v *visit) settleRefundByHand(re *refund, result string) faults.Reply {
+	reason := v.form.Get("reason")
+	switch {
+	case re.Release, !re.Status.counts(), re.Status == refundSucceeded && result != "failed":
+		return problem(refused("", "Refund "+re.ID+" is "+string(re.Status)+"."))
+	case result == "succeeded":
+		re.FailsAs = ""
+		v.settleRefund(re)
+	case result == "canceled":
+		v.endRefund(re, refundCanceled, "merchant_request")
+	default:
+		if reason == "" {
+			reason = "unknown"
+		}
+		v.endRefund(re, refundFailed, reason)
+	}
+	return jsonReply(http.StatusOK, encode(v.acct.refundObject(re, nil)))
 }
 
 // payLate is a fault that Stripe promises never to show: POST /_late/{cs_…} makes an expired session paid after all,
@@ -108,30 +118,62 @@ func (s *Server) refundByHand(v *visit) faults.Reply {
 	if err := decodeStrict(v.body, &in); err != nil {
 		return problem(invalid("", "", err.Error()))
 	}
-	for _, a := range s.accounts {
-		pi, ok := a.intents.get(in.Intent)
-		if !ok {
-			continue
-		}
-		v.acct = a
-		ch, ok := a.charges.get(pi.LatestCharge)
-		if !ok || in.Amount < 0 {
-			return problem(refused("", "Nothing to refund."))
-		}
-		amount := in.Amount
-		if amount == 0 {
-			amount = ch.AmountCaptured - ch.AmountRefunded
-		}
-		if refusal := v.refundable(ch, amount); refusal != nil {
-			return problem(refusal)
-		}
-		re := &refund{
-			Charge: ch.ID, Intent: pi.ID, Amount: amount, Currency: ch.Currency, Metadata: map[string]string{}, Dashboard: true,
-		}
-		v.refund(re, ch, v.plan)
-		return jsonReply(http.StatusOK, encode(a.refundObject(re, nil)))
+	return v.refundElsewhere(in.Intent, in.Amount)
+}
+
+// refundByButton is the same without a body: POST /_refund/{pi_…}?amount=.
+func (s *Server) refundByButton(v *visit) faults.Reply {
+	amount, refusal := v.amount()
+	if refusal != nil {
+		return problem(refusal)
 	}
-	return problem(missing("payment_intent", in.Intent, "payment_intent"))
+	return v.refundElsewhere(v.id, amount)
+}
+
+func (v *visit) refundElsewhere(intentID string, amount int64) faults.Reply {
+	pi, ok := v.intent(intentID)
+	if !ok {
+		return problem(missing("payment_intent", intentID, "payment_intent"))
+	}
+	ch, ok := v.acct.charges.get(pi.LatestCharge)
+	if !ok || amount < 0 {
+		return problem(refused("", "Nothing to refund."))
+	}
+	if amount == 0 {
+		amount = ch.left()
+	}
+	if refusal := v.refundable(ch, amount); refusal != nil {
+		return problem(refusal)
+	}
+	re := &refund{
+		Charge: ch.ID, Intent: pi.ID, Amount: amount, Currency: ch.Currency, Metadata: map[string]string{}, Dashboard: true,
+	}
+	v.refund(re, ch, v.plan)
+	return jsonReply(http.StatusOK, encode(v.acct.refundObject(re, nil)))
+}
+
+// amount is the parameter of that name in minor units; zero when it is not given.
+func (v *visit) amount() (int64, *apiError) {
+	typed := v.form.Get("amount")
+	if typed == "" {
+		return 0, nil
+	}
+	amount, err := strconv.ParseInt(typed, 10, 64)
+	if err != nil || amount < 1 {
+		return 0, invalid("parameter_invalid_integer", "amount", "Invalid positive integer")
+	}
+	return amount, nil
+}
+
+// intent finds a PaymentIntent of any account and makes the change one of that account.
+func (v *visit) intent(id string) (*intent, bool) {
+	for _, a := range v.s.accounts {
+		if pi, ok := a.intents.get(id); ok {
+			v.acct = a
+			return pi, true
+		}
+	}
+	return nil, false
 }
 
 func decodeStrict(body []byte, into any) error {

@@ -26,7 +26,7 @@ const (
 // TestBrowser runs every story against one stack and one browser.
 func TestBrowser(t *testing.T) {
 	t.Parallel()
-	w := begin(t)
+	w := begin(t, "service")
 	stories := map[string]func(*testing.T, *world){
 		"from the shop's page to the thank-you page":                      paid,
 		"a declined buyer pays another way":                               declinedThenPaid,
@@ -40,6 +40,10 @@ func TestBrowser(t *testing.T) {
 		"the keyboard is enough":                                          keyboard,
 		"every page is sound, in light and in dark":                       gallery,
 		"an operator reads the charge in the Temporal UI":                 temporalUI,
+		"a merchant refunds in parts and reads what became of it":         refunded,
+		"a refund of more than was paid is refused in words":              refused,
+		"a merchant captures a part and refunds it":                       captured,
+		"a merchant voids a reservation":                                  voided,
 	}
 	for name, story := range stories {
 		t.Run(name, func(t *testing.T) {

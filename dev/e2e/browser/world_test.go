@@ -32,20 +32,29 @@ type world struct {
 	shots   string
 }
 
-// begin starts the stack and the browser. Both end with the test.
-func begin(t *testing.T) *world {
+// TestMain empties the folder of pictures once: the tests below fill it together.
+func TestMain(m *testing.M) {
+	if err := os.RemoveAll(shots()); err != nil {
+		panic(err)
+	}
+	m.Run()
+}
+
+func shots() string { return filepath.Join("..", "..", "artefacts", "browser") }
+
+// begin starts the stack and the browser. Both end with the test, whose log is
+// named.
+func begin(t *testing.T, log string) *world {
 	t.Helper()
 	program := chromium(t)
-	shots := filepath.Join("..", "..", "artefacts", "browser")
-	require.NoError(t, os.RemoveAll(shots))
-	require.NoError(t, os.MkdirAll(shots, 0o755))
-	w := &world{shots: shots}
-	w.startStack(t)
+	require.NoError(t, os.MkdirAll(shots(), 0o755))
+	w := &world{shots: shots()}
+	w.startStack(t, log)
 	w.startBrowser(t, program)
 	return w
 }
 
-func (w *world) startStack(t *testing.T) {
+func (w *world) startStack(t *testing.T, logName string) {
 	t.Helper()
 	// Not t.TempDir: PostgreSQL may run as another user, who must reach it.
 	dir, err := os.MkdirTemp("", "tillflow-browser-")
@@ -58,7 +67,7 @@ func (w *world) startStack(t *testing.T) {
 		require.NoError(t, os.RemoveAll(dir))
 	})
 	// Never closed: the Temporal server's last goroutines log after its end.
-	log, err := os.Create(filepath.Join(w.shots, "service.log"))
+	log, err := os.Create(filepath.Join(w.shots, logName+".log"))
 	require.NoError(t, err)
 	w.Stack, err = stack.Start(t.Context(), stack.Options{
 		Dir: dir, Volatile: true, Service: true, Shops: []string{longShop},

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/stretchr/testify/require"
+
 	"tillflow/standin/faults"
 	"tillflow/standin/shopify"
 )
@@ -17,6 +19,8 @@ type scenario struct {
 	name string
 	// reversal says that a Reversal is recorded too.
 	reversal bool
+	// move is a workflow on the charge's money that is recorded too: Capture, Void or Refund.
+	move string
 	// hurried is played with a deadline in seconds.
 	hurried bool
 	play    func(*testing.T, *take)
@@ -30,11 +34,13 @@ func (s scenario) file(workflow string) string {
 
 // kept says that the scenario's histories are there.
 func (s scenario) kept() bool {
-	return exists(s.file("Charge")) && (!s.reversal || exists(s.file("Reversal")))
+	return exists(s.file("Charge")) && (!s.reversal || exists(s.file("Reversal"))) && (s.move == "" || exists(s.file(s.move)))
 }
 
 // scenarios are the endings, and the ways that leave other traces in a history.
-func scenarios() []scenario {
+func scenarios() []scenario { return append(charges(), moves()...) }
+
+func charges() []scenario {
 	return []scenario{
 		{name: "sale-one-option", play: func(t *testing.T, k *take) {
 			k.set(t, "UPDATE accounts SET enabled = false WHERE shop = $1 AND provider = 'sandbox'")
@@ -119,6 +125,54 @@ func scenarios() []scenario {
 			k.pay(t, "never_settles")
 			k.awaitOperator(t)
 			k.press(t, "resolve", "-choice", "not_paid", "-reason", "seen at the provider")
+		}},
+	}
+}
+
+// moves are the endings of captures, voids and refunds.
+func moves() []scenario {
+	refund := func(name, card string, before ...func(*testing.T, *take)) scenario {
+		return scenario{name: name, move: "Refund", play: func(t *testing.T, k *take) {
+			k.sell(t, shopify.KindSale, card)
+			for _, f := range before {
+				f(t, k)
+			}
+			k.ask(t, shopify.RefundSession, k.minor)
+		}}
+	}
+	stripe := func(call string, kind faults.Kind) func(*testing.T, *take) {
+		return func(t *testing.T, k *take) { k.stripe(t, faults.Rule{Call: call, Kind: kind}) }
+	}
+	return []scenario{
+		refund("refund", "success"),
+		refund("refund-pending", "refund_pending"),
+		refund("refund-fails-later", "refund_fails_later"),
+		refund("refund-reply-lost", "success", stripe("refunds.create", faults.LoseReply)),
+		refund("refund-refused", "success", stripe("refunds.create", faults.Decline("charge_disputed"))),
+		refund("refund-resolve-lost", "success", func(t *testing.T, k *take) {
+			_, err := k.r.stack.Shopify.Faults().Arm(faults.Rule{Call: "refundSessionResolve", Kind: faults.LoseReply, Match: k.moveID()})
+			require.NoError(t, err)
+		}),
+		{name: "refund-too-large", move: "Refund", play: func(t *testing.T, k *take) {
+			k.sell(t, shopify.KindSale, "success")
+			k.ask(t, shopify.RefundSession, k.minor+1)
+		}},
+		{name: "capture-a-part", move: "Capture", play: func(t *testing.T, k *take) {
+			k.sell(t, shopify.KindAuthorization, "success")
+			k.ask(t, shopify.CaptureSession, k.minor-100)
+		}},
+		{name: "capture-reply-lost", move: "Capture", play: func(t *testing.T, k *take) {
+			k.sell(t, shopify.KindAuthorization, "success")
+			k.stripe(t, faults.Rule{Call: "payment_intents.capture", Kind: faults.LoseReply})
+			k.ask(t, shopify.CaptureSession, k.minor)
+		}},
+		{name: "void", move: "Void", play: func(t *testing.T, k *take) {
+			k.sell(t, shopify.KindAuthorization, "success")
+			k.ask(t, shopify.VoidSession, 0)
+		}},
+		{name: "void-of-a-sale", move: "Void", play: func(t *testing.T, k *take) {
+			k.sell(t, shopify.KindSale, "success")
+			k.ask(t, shopify.VoidSession, 0)
 		}},
 	}
 }

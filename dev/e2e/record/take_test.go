@@ -94,6 +94,21 @@ func (k *take) back(t *testing.T) {
 	require.NoError(t, err)
 }
 
+func (k *take) moveID() string { return "move-" + k.name }
+
+// ask sends a capture, void or refund session about the charge; a void has no amount.
+func (k *take) ask(t *testing.T, kind shopify.SessionType, minor int) {
+	t.Helper()
+	k.r.end(t, k.run()) // only then the shop has its answer
+	req := shopify.SessionRequest{ID: k.moveID(), Type: kind, Shop: k.shop(), PaymentID: k.session.ID, Test: true}
+	if minor > 0 {
+		req.Amount, req.Currency = fmt.Sprintf("%d.%02d", minor/100, minor%100), "EUR"
+	}
+	asked, err := k.r.stack.Shopify.StartSession(t.Context(), req)
+	require.NoError(t, err)
+	require.True(t, asked.Accepted, "%d %s %s", asked.Status, asked.Body, asked.Error)
+}
+
 func (k *take) leave(t *testing.T) {
 	t.Helper()
 	_, err := k.r.buyer.Leave(t.Context(), k.session.RedirectURL)
@@ -162,6 +177,13 @@ func (k *take) keep(t *testing.T) {
 	t.Helper()
 	k.r.end(t, k.run())
 	k.r.save(t, history.Run{Type: "Charge", WorkflowID: k.run()}, k.file("Charge"))
+	if k.move != "" {
+		id := flow.MoveID(payment.MoveRef{
+			Kind: payment.Operation(strings.ToLower(k.move)), Source: payment.SourceShopify, Shop: k.shop(), ExternalRef: k.moveID(),
+		})
+		k.r.end(t, id)
+		k.r.save(t, history.Run{Type: k.move, WorkflowID: id}, k.file(k.move))
+	}
 	if !k.reversal {
 		return
 	}

@@ -35,6 +35,8 @@ func runCommon(t *testing.T, fresh func(*testing.T) Target) {
 		}
 		if psp.Covers(s.Connector, payment.Authorization) {
 			require.Greater(t, c.HoldLimit, time.Hour)
+			require.Contains(t, []psp.Captures{psp.OneCapture, psp.SeveralCaptures}, c.Captures)
+			require.False(t, c.RestReleased && c.Captures == psp.SeveralCaptures, "what was released cannot be captured")
 		}
 	})
 	rule(t, fresh, "credentials do not print", func(t *testing.T, s *story) {

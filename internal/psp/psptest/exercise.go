@@ -36,6 +36,9 @@ func Exercise(ctx context.Context, c psp.Connector, acc psp.Account, now time.Ti
 		_, e.results["refund"] = refunder.Refund(ctx, acc, m)
 		_, e.results["refund with a reason"] = refunder.Refund(ctx, acc, explained)
 	}
+	if lister, ok := c.(psp.ElsewhereLister); ok {
+		_, e.results["list what moved elsewhere"] = lister.ListElsewhere(ctx, acc, "pi_1")
+	}
 	for _, op := range []payment.Operation{payment.OpCapture, payment.OpVoid, payment.OpRefund, payment.OpReversal} {
 		e.inquire("look at a "+string(op), psp.Ref{AttemptID: "att-2", Operation: op, PaymentRef: "pi_1"})
 	}

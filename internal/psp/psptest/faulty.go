@@ -141,6 +141,17 @@ func runMoveFaults(t *testing.T, fresh func(*testing.T) Target, op payment.Opera
 		}
 		m.once(t, s.entry(t, c))
 	})
+	if op != payment.OpVoid { // which has no amount
+		rule(t, fresh, name+" under the same key with another amount is a Conflict and done once", func(t *testing.T, s *story) {
+			c, move := m.begin(t, s)
+			_, err := m.send(s)(t.Context(), s.Account, move)
+			require.NoError(t, err)
+			move.Amount.Minor--
+			_, err = m.send(s)(t.Context(), s.Account, move)
+			requireClass(t, payment.Conflict, err)
+			m.once(t, s.entry(t, c))
+		})
+	}
 	rule(t, fresh, name+" that was not asked for is NotFound", func(t *testing.T, s *story) {
 		_, move := m.begin(t, s)
 		_, err := s.lookAtMove(t, op, move)
@@ -161,6 +172,14 @@ func runMoveFaults(t *testing.T, fresh func(*testing.T) Target, op payment.Opera
 			m.once(t, s.entry(t, c))
 		})
 	}
+	runMovesNotDone(t, fresh, op, call, m)
+	rule(t, fresh, name+" with wrong credentials is Unauthorized and not done", func(t *testing.T, s *story) {
+		_, move := m.begin(t, s)
+		_, err := m.send(s)(t.Context(), s.wrongAccount(), move)
+		requireClass(t, payment.Unauthorized, err)
+		_, err = s.lookAtMove(t, op, move)
+		requireClass(t, payment.NotFound, err)
+	})
 	rule(t, fresh, name+" against a refused connection is Unavailable", func(t *testing.T, s *story) {
 		_, move := m.begin(t, s)
 		unreachable := *s
@@ -177,6 +196,28 @@ func runMoveFaults(t *testing.T, fresh func(*testing.T) Target, op payment.Opera
 		require.NoError(t, err)
 		m.once(t, s.entry(t, c))
 	})
+}
+
+// runMovesNotDone is about sends that failed before anything was done.
+func runMovesNotDone(t *testing.T, fresh func(*testing.T) Target, op payment.Operation, call Call, m moveCase) {
+	name := string(op)
+	for _, kind := range []faults.Kind{faults.LoseRequest, faults.ErrorBefore} {
+		rule(t, fresh, name+" with "+string(kind)+" is Unknown, not found by a look, and done once by the next", func(t *testing.T, s *story) {
+			c, move := m.begin(t, s)
+			s.Arm(t, call, stubborn(kind))
+			_, err := m.send(s)(t.Context(), s.Account, move)
+			requireClass(t, payment.Unknown, err)
+			_, err = s.lookAtMove(t, op, move)
+			requireClass(t, payment.NotFound, err)
+			next := move
+			next.AttemptID, next.Key = s.attempt(op)
+			require.Eventually(t, func() bool {
+				out, err := m.send(s)(t.Context(), s.Account, next)
+				return err == nil && out.Status == psp.Succeeded
+			}, 10*time.Second, 10*time.Millisecond)
+			m.once(t, s.entry(t, c))
+		})
+	}
 }
 
 // moveCase is one operation on money for runMoveFaults.

@@ -2,6 +2,7 @@ package psptest
 
 import (
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -28,14 +29,9 @@ func runHolds(t *testing.T, fresh func(*testing.T) Target) {
 		require.Equal(t, psp.Succeeded, out.Status)
 		require.Equal(t, eur(5000), out.Amount)
 	})
-	rule(t, fresh, "a partial capture takes its part and releases the rest", func(t *testing.T, s *story) {
-		c, held := s.paid(t, payment.Authorization, eur(5000))
-		capture(t, s, s.move(payment.OpCapture, held.PaymentRef, eur(2000)))
-		e := s.entry(t, c)
-		require.Equal(t, eur(2000), e.Captured)
-		require.Zero(t, e.Held.Minor)
-	})
+	runCaptures(t, fresh)
 	runHoldLimits(t, fresh)
+	runHoldEnds(t, fresh)
 	hold := func(op payment.Operation) func(*testing.T, *story) (psp.Checkout, psp.Move) {
 		return func(t *testing.T, s *story) (psp.Checkout, psp.Move) {
 			c, held := s.paid(t, payment.Authorization, eur(5000))
@@ -63,14 +59,6 @@ func runHoldLimits(t *testing.T, fresh func(*testing.T) Target) {
 		requireRefused(t, out, err)
 		require.Zero(t, s.entry(t, c).Captures)
 	})
-	rule(t, fresh, "a second capture under a new key takes nothing", func(t *testing.T, s *story) {
-		c, held := s.paid(t, payment.Authorization, eur(5000))
-		capture(t, s, s.move(payment.OpCapture, held.PaymentRef, eur(2000)))
-		out, err := s.Connector.(psp.Capturer).Capture(t.Context(), s.Account,
-			s.move(payment.OpCapture, held.PaymentRef, eur(2000)))
-		requireRefused(t, out, err)
-		require.Equal(t, eur(2000), s.entry(t, c).Captured)
-	})
 	rule(t, fresh, "after a void nothing can be captured, and a look says so", func(t *testing.T, s *story) {
 		c, held := s.paid(t, payment.Authorization, eur(5000))
 		out, err := s.Connector.(psp.Voider).Void(t.Context(), s.Account, s.move(payment.OpVoid, held.PaymentRef, eur(5000)))
@@ -80,9 +68,15 @@ func runHoldLimits(t *testing.T, fresh func(*testing.T) Target) {
 		out, err = s.Connector.(psp.Capturer).Capture(t.Context(), s.Account, m)
 		requireRefused(t, out, err)
 		out, err = s.lookAtMove(t, payment.OpCapture, m)
-		require.NoError(t, err)
-		require.Equal(t, psp.Declined, out.Status)
+		requireRefused(t, out, err)
+		require.NotEqual(t, payment.CodeAuthorizationExpired, out.Code)
 		require.Zero(t, s.entry(t, c).Captures)
+	})
+	rule(t, fresh, "what is only held cannot be refunded", func(t *testing.T, s *story) {
+		c, held := s.paid(t, payment.Authorization, eur(5000))
+		out, err := s.Connector.(psp.Refunder).Refund(t.Context(), s.Account, s.move(payment.OpRefund, held.PaymentRef, eur(1)))
+		requireRefused(t, out, err)
+		require.Equal(t, eur(5000), s.entry(t, c).Held)
 	})
 	rule(t, fresh, "what was captured cannot be voided, and a look says so", func(t *testing.T, s *story) {
 		_, held := s.paid(t, payment.Authorization, eur(5000))
@@ -105,6 +99,40 @@ func runHoldLimits(t *testing.T, fresh func(*testing.T) Target) {
 		require.NoError(t, err)
 		require.Equal(t, psp.Succeeded, out.Status)
 	})
+}
+
+// runHoldEnds is what a hold is good for once its time is over.
+func runHoldEnds(t *testing.T, fresh func(*testing.T) Target) {
+	rule(t, fresh, "a capture after the end of the hold is declined by that name, and a look says so", func(t *testing.T, s *story) {
+		c, held := s.paid(t, payment.Authorization, eur(5000))
+		s.Advance(afterHold(s, held))
+		m := s.move(payment.OpCapture, held.PaymentRef, eur(5000))
+		out, err := s.Connector.(psp.Capturer).Capture(t.Context(), s.Account, m)
+		requireRefused(t, out, err)
+		require.Equal(t, payment.CodeAuthorizationExpired, out.Code)
+		out, err = s.lookAtMove(t, payment.OpCapture, m)
+		requireRefused(t, out, err)
+		require.Equal(t, payment.CodeAuthorizationExpired, out.Code)
+		out, err = s.look(t, c, held.Ref)
+		requireRefused(t, out, err)
+		require.Equal(t, payment.CodeAuthorizationExpired, out.Code, "the charge says so too")
+		require.Zero(t, s.entry(t, c).Captures)
+	})
+	rule(t, fresh, "a void after the end of the hold is done: the buyer has the money", func(t *testing.T, s *story) {
+		_, held := s.paid(t, payment.Authorization, eur(5000))
+		s.Advance(afterHold(s, held))
+		out, err := s.Connector.(psp.Voider).Void(t.Context(), s.Account, s.move(payment.OpVoid, held.PaymentRef, eur(5000)))
+		require.NoError(t, err)
+		require.Equal(t, psp.Succeeded, out.Status)
+	})
+}
+
+// afterHold is the time until a hold is certainly over.
+func afterHold(s *story, held psp.Outcome) time.Duration {
+	if !held.ExpiresAt.IsZero() {
+		return held.ExpiresAt.Sub(s.Now())
+	}
+	return s.Connector.Contract().HoldLimit + 24*time.Hour
 }
 
 func capture(t *testing.T, s *story, m psp.Move) {

@@ -46,18 +46,7 @@ func runRefunds(t *testing.T, fresh func(*testing.T) Target) {
 		require.Equal(t, psp.Succeeded, out.Status)
 		require.Equal(t, eur(1230), out.Amount)
 	})
-	rule(t, fresh, "a slow refund is Processing until it settles", func(t *testing.T, s *story) {
-		_, paid := s.paid(t, payment.Sale, eur(1230))
-		s.Arm(t, CallRefund, faults.Rule{Kind: faults.SlowSettle, DelayMS: 5000})
-		m := s.move(payment.OpRefund, paid.PaymentRef, eur(1230))
-		out, err := s.Connector.(psp.Refunder).Refund(t.Context(), s.Account, m)
-		require.NoError(t, err)
-		require.Equal(t, psp.Processing, out.Status)
-		s.Settle(t)
-		out, err = s.lookAtMove(t, payment.OpRefund, m)
-		require.NoError(t, err)
-		require.Equal(t, psp.Succeeded, out.Status)
-	})
+	runSlowRefunds(t, fresh)
 	rule(t, fresh, "the refund of a reversal is found by a look", func(t *testing.T, s *story) {
 		_, paid := s.paid(t, payment.Sale, eur(1230))
 		m := s.move(payment.OpReversal, paid.PaymentRef, eur(1230))
@@ -76,6 +65,38 @@ func runRefunds(t *testing.T, fresh func(*testing.T) Target) {
 		},
 		send: func(s *story) send { return s.Connector.(psp.Refunder).Refund },
 		once: func(t *testing.T, e Entry) { require.Equal(t, 1, e.Refunds); require.Equal(t, eur(1000), e.Refunded) },
+	})
+}
+
+// runSlowRefunds is about refunds that take their time.
+func runSlowRefunds(t *testing.T, fresh func(*testing.T) Target) {
+	rule(t, fresh, "a slow refund is Processing until it settles", func(t *testing.T, s *story) {
+		_, paid := s.paid(t, payment.Sale, eur(1230))
+		s.Arm(t, CallRefund, faults.Rule{Kind: faults.SlowSettle, DelayMS: 5000})
+		m := s.move(payment.OpRefund, paid.PaymentRef, eur(1230))
+		out, err := s.Connector.(psp.Refunder).Refund(t.Context(), s.Account, m)
+		require.NoError(t, err)
+		require.Equal(t, psp.Processing, out.Status)
+		s.Settle(t)
+		out, err = s.lookAtMove(t, payment.OpRefund, m)
+		require.NoError(t, err)
+		require.Equal(t, psp.Succeeded, out.Status)
+	})
+	rule(t, fresh, "a slow refund may fail in the end, and then as much can be refunded again", func(t *testing.T, s *story) {
+		c, paid := s.paid(t, payment.Sale, eur(1230))
+		s.Arm(t, CallRefund, faults.Rule{Kind: faults.SlowSettle, DelayMS: 5000})
+		s.Arm(t, CallRefund, faults.Rule{Kind: faults.Decline("lost_or_stolen_card")})
+		m := s.move(payment.OpRefund, paid.PaymentRef, eur(1230))
+		out, err := s.Connector.(psp.Refunder).Refund(t.Context(), s.Account, m)
+		require.NoError(t, err)
+		require.Equal(t, psp.Processing, out.Status)
+		require.NotEmpty(t, out.Ref)
+		s.Settle(t)
+		out, err = s.lookAtMove(t, payment.OpRefund, m)
+		requireRefused(t, out, err)
+		require.Zero(t, s.entry(t, c).Refunds)
+		s.refund(t, s.move(payment.OpRefund, paid.PaymentRef, eur(1230)))
+		require.Equal(t, eur(1230), s.entry(t, c).Refunded)
 	})
 }
 

@@ -13,8 +13,11 @@
 // The buyer chooses what happens: success, a decline with its reason, 3-D Secure
 // that is passed or failed, a success or failure that comes later, no answer for
 // ever, or going back without paying. After a decline the page stays open for
-// another try. An authorization is held for seven days; captures, voids and
-// refunds work as elsewhere and are answered at once, but for the refunds below.
+// another try. An authorization is held for seven days and may be captured in
+// parts until all of it is taken; a void gives the rest back, and so does the
+// end of the hold. Captures, voids and refunds are answered at once, but for the
+// magic ones below. There is no dashboard and there are no disputes: no money
+// moves elsewhere.
 //
 // # Magic amounts
 //
@@ -30,7 +33,10 @@
 //	…106   1.06 EUR   it is processing for ever                            refund: processing for ever
 //
 // Every other amount waits for its buyer until the checkout ends, and is
-// refunded at once.
+// refunded at once. Two of them bring a capture, void or refund in doubt:
+//
+//	…107   it is done, the answer is lost, and looks are answered only after the delay
+//	…108   it is done, the answer is lost, and looks are never answered: a person decides
 //
 // # Credentials
 //

@@ -1,6 +1,8 @@
 package sandbox_test
 
 import (
+	"context"
+	"fmt"
 	"net/http"
 	"os"
 	"strings"
@@ -163,6 +165,50 @@ func TestMagicRefunds(t *testing.T) {
 			require.NoError(t, err)
 			require.Equal(t, psp.Processing, out.Status)
 			b.advance(delay)
+		}
+	})
+}
+
+func TestMagicDoubts(t *testing.T) {
+	t.Parallel()
+	for op, kind := range map[payment.Operation]payment.Kind{
+		payment.OpRefund: payment.Sale, payment.OpCapture: payment.Authorization, payment.OpVoid: payment.Authorization,
+	} {
+		for minor, answered := range map[int64]bool{107: true, 2108: false} {
+			t.Run(fmt.Sprintf("a %s of %d is done, and its answer lost", op, minor), func(t *testing.T) {
+				t.Parallel()
+				b := setup(t)
+				c := b.checkout(kind, 9000)
+				require.Equal(t, http.StatusSeeOther, b.press(t, b.open(t, c), "success").StatusCode)
+				m := psp.Move{AttemptID: "move", Key: "k", PaymentRef: b.look(t, c).PaymentRef, Amount: money.New(minor, "EUR")}
+				send := map[payment.Operation]func(context.Context, psp.Account, psp.Move) (psp.Outcome, error){
+					payment.OpRefund: b.connector.Refund, payment.OpCapture: b.connector.Capture, payment.OpVoid: b.connector.Void,
+				}[op]
+				for range 2 {
+					_, err := send(t.Context(), b.acc, m)
+					requireClass(t, payment.Unknown, err)
+				}
+				ref := psp.Ref{AttemptID: "move", Operation: op, PaymentRef: m.PaymentRef, Amount: m.Amount, FirstSent: b.clock()}
+				_, err := b.connector.Inquire(t.Context(), b.acc, ref)
+				requireClass(t, payment.Unavailable, err)
+				b.advance(delay)
+				out, err := b.connector.Inquire(t.Context(), b.acc, ref)
+				if !answered {
+					requireClass(t, payment.Unavailable, err)
+					return
+				}
+				require.NoError(t, err)
+				require.Equal(t, psp.Succeeded, out.Status)
+			})
+		}
+	}
+	t.Run("the documentation has a line for each", func(t *testing.T) {
+		t.Parallel()
+		doc, err := os.ReadFile("doc.go")
+		require.NoError(t, err)
+		for minor := int64(0); minor < 1000; minor++ {
+			doubt := books.MagicDoubt(money.New(minor, "EUR")) != books.NoDoubt
+			require.Equal(t, doubt, strings.Contains(string(doc), fmt.Sprintf("…%03d   it is done", minor)), minor)
 		}
 	})
 }

@@ -8,12 +8,14 @@ import (
 	"tillflow/internal/psp/sandbox/books"
 )
 
-// Capture implements psp.Capturer. What is not captured of the hold is released.
+// Capture implements psp.Capturer. What is not captured stays held, until it is
+// captured, voided or over.
 func (c *Connector) Capture(ctx context.Context, acc psp.Account, m psp.Move) (psp.Outcome, error) {
 	return c.move(ctx, acc, payment.OpCapture, m)
 }
 
-// Void implements psp.Voider. It gives all of the hold back, whatever m.Amount says.
+// Void implements psp.Voider. It gives back all that is still held, whatever
+// m.Amount says.
 func (c *Connector) Void(ctx context.Context, acc psp.Account, m psp.Move) (psp.Outcome, error) {
 	return c.move(ctx, acc, payment.OpVoid, m)
 }
@@ -30,7 +32,7 @@ func (c *Connector) move(ctx context.Context, acc psp.Account, op payment.Operat
 	if err := named(m.AttemptID, m.Key); err != nil {
 		return psp.Outcome{}, err
 	}
-	if m.PaymentRef == "" || m.Amount.Minor <= 0 {
+	if m.PaymentRef == "" || op != payment.OpVoid && !m.Amount.IsPositive() {
 		return psp.Outcome{}, payment.Errorf(payment.Bug, "a %s needs its payment and an amount above zero", op)
 	}
 	sum, err := hash(struct {
@@ -56,6 +58,9 @@ func (c *Connector) move(ctx context.Context, acc psp.Account, op payment.Operat
 	if err != nil {
 		return psp.Outcome{}, failed(string(op), payment.Unknown, err)
 	}
+	if books.MagicDoubt(m.Amount) != books.NoDoubt {
+		return psp.Outcome{}, payment.Errorf(payment.Unknown, "%s at the sandbox: the answer was lost, as the amount asks for", op)
+	}
 	return c.moved(done), nil
 }
 
@@ -65,7 +70,7 @@ func (c *Connector) moved(m books.Move) psp.Outcome {
 	out := psp.Outcome{Ref: m.ID, PaymentRef: m.PaymentID}
 	switch {
 	case m.Refusal != "":
-		out.Status, out.Decline, out.Code = psp.Declined, payment.DeclinedOther, m.Refusal
+		out.Status, out.Decline, out.Code = psp.Declined, refusal(m.Refusal), m.Refusal
 	case m.Pending(now):
 		out.Status, out.Amount, out.CheckAfter = psp.Processing, m.Amount, wait(m.SettlesAt, now)
 	case m.Verdict.Result == books.Failure:
@@ -74,6 +79,31 @@ func (c *Connector) moved(m books.Move) psp.Outcome {
 		out.Status, out.Amount = psp.Succeeded, m.Amount
 	}
 	return out
+}
+
+// refusal is the sandbox's code in our words.
+func refusal(code string) payment.DeclineReason {
+	switch code {
+	case books.HoldExpired:
+		return payment.TimedOut
+	case books.AlreadyVoided:
+		return payment.Cancelled
+	case books.TooMuch:
+		return payment.AmountTooLarge
+	}
+	return payment.DeclinedOther
+}
+
+// hidden reports whether a magic amount keeps the looks at a move in the dark.
+func (c *Connector) hidden(ref psp.Ref) bool {
+	switch books.MagicDoubt(ref.Amount) {
+	case books.LostForGood:
+		return true
+	case books.LostAnswer:
+		return c.now().Before(ref.FirstSent.Add(c.delay))
+	case books.NoDoubt:
+	}
+	return false
 }
 
 // Inquire implements psp.Connector.
@@ -103,6 +133,7 @@ func (c *Connector) Inquire(ctx context.Context, acc psp.Account, ref psp.Ref) (
 	case payment.OpCapture, payment.OpVoid, payment.OpRefund, payment.OpReversal:
 		out, err := c.lookAtMove(ctx, acc, ref)
 		return out, failed(action, payment.Unavailable, err)
+	case payment.OpDispute: // there are none here
 	}
 	return psp.Outcome{}, payment.Errorf(payment.Unsupported, "no look-up for operation %q", ref.Operation)
 }
@@ -110,6 +141,9 @@ func (c *Connector) Inquire(ctx context.Context, acc psp.Account, ref psp.Ref) (
 func (c *Connector) lookAtMove(ctx context.Context, acc psp.Account, ref psp.Ref) (psp.Outcome, error) {
 	if ref.PaymentRef == "" {
 		return psp.Outcome{}, payment.Errorf(payment.Bug, "look-up of a %s without its payment", ref.Operation)
+	}
+	if c.hidden(ref) {
+		return psp.Outcome{}, payment.Errorf(payment.Unavailable, "the look at a %s is not answered, as the amount asks for", ref.Operation)
 	}
 	checkout, m, err := c.books.SandboxMoved(ctx, books.Name{Account: acc.ID, PaymentID: ref.PaymentRef, Reference: ref.AttemptID})
 	if err != nil {
@@ -125,23 +159,22 @@ func (c *Connector) lookAtMove(ctx context.Context, acc psp.Account, ref psp.Ref
 	return c.moved(m), nil
 }
 
-// unmoved says what it means that nothing was done under our reference. Money
-// that was captured can never be voided any more, and the other way round, so
-// that is decided; everything else is absence.
+// unmoved says what it means that nothing was done under our reference. What is
+// not held any more can never be captured or voided, so that is decided;
+// everything else is absence.
 func (c *Connector) unmoved(checkout books.Checkout, ref psp.Ref) (psp.Outcome, error) {
 	state, code := checkout.At(c.now()), ""
-	if ref.Operation == payment.OpCapture || ref.Operation == payment.OpVoid {
-		if state == books.Taken {
-			code = books.AlreadyCaptured
-		}
-		if state == books.Voided {
-			code = books.AlreadyVoided
-		}
-	}
-	if code == "" {
+	switch {
+	case ref.Operation == payment.OpCapture && (state == books.Taken || state == books.Voided || state == books.Lapsed):
+		code = checkout.HoldEnded()
+	case ref.Operation == payment.OpVoid && state == books.Taken:
+		code = books.AlreadyCaptured
+	case ref.Operation == payment.OpVoid && state == books.Voided:
+		code = books.AlreadyVoided
+	default:
 		return psp.Outcome{}, payment.Errorf(payment.NotFound, "no %s of ours; the money is %s", ref.Operation, state)
 	}
 	return psp.Outcome{
-		Status: psp.Declined, PaymentRef: checkout.PaymentID, Decline: payment.DeclinedOther, Code: code,
+		Status: psp.Declined, PaymentRef: checkout.PaymentID, Decline: refusal(code), Code: code,
 	}, nil
 }

@@ -103,6 +103,7 @@ func (c *Connector) Contract() psp.Contract {
 		CheckoutMax: 7 * 24 * time.Hour,
 		LateSuccess: time.Minute,
 		HoldLimit:   books.HoldLimit,
+		Captures:    psp.SeveralCaptures,
 		CallTimeout: callTimeout,
 		InFlight:    32,
 	}

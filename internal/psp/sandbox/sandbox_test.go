@@ -138,11 +138,11 @@ func TestHoldsEnd(t *testing.T) {
 	b.advance(books.HoldLimit)
 
 	out := b.look(t, c)
-	require.Equal(t, stage{psp.Declined, payment.TimedOut, "hold_expired"}, stage{out.Status, out.Decline, out.Code})
+	require.Equal(t, stage{psp.Declined, payment.TimedOut, payment.CodeAuthorizationExpired}, stage{out.Status, out.Decline, out.Code})
 	m := psp.Move{AttemptID: "cap", Key: "cap", PaymentRef: held.PaymentRef, Amount: c.Amount}
 	out, err := b.connector.Capture(t.Context(), b.acc, m)
 	require.NoError(t, err)
-	require.Equal(t, stage{psp.Declined, payment.DeclinedOther, "hold_expired"}, stage{out.Status, out.Decline, out.Code})
+	require.Equal(t, stage{psp.Declined, payment.TimedOut, payment.CodeAuthorizationExpired}, stage{out.Status, out.Decline, out.Code})
 	m.AttemptID, m.Key = "void", "void"
 	out, err = b.connector.Void(t.Context(), b.acc, m)
 	require.NoError(t, err)

@@ -190,10 +190,12 @@ func (b *bench) books(t *testing.T) map[string]psptest.Entry {
 	rows, err := conn.Query(t.Context(), `
 		SELECT c.reference, c.currency,
 		       CASE WHEN c.settles_at <= $2 THEN c.captured_minor ELSE 0 END,
-		       CASE WHEN c.result = 'success' AND c.captured_minor = 0 AND c.voided_at IS NULL THEN c.amount_minor ELSE 0 END,
+		       CASE WHEN c.result = 'success' AND c.voided_at IS NULL THEN c.amount_minor - c.captured_minor ELSE 0 END,
 		       (SELECT coalesce(sum(m.amount_minor), 0)::bigint FROM sandbox_moves m
 		        WHERE m.payment_id = c.payment_id AND m.operation = 'refund' AND m.refusal = '' AND m.result = 'success'),
-		       (SELECT count(*) FROM sandbox_moves m WHERE m.payment_id = c.payment_id AND m.operation = 'refund' AND m.refusal = ''),
+		       (SELECT count(*) FROM sandbox_moves m WHERE m.payment_id = c.payment_id AND m.operation = 'refund' AND m.refusal = ''
+		        AND m.result <> 'failure'),
+		       (SELECT count(*) FROM sandbox_moves m WHERE m.payment_id = c.payment_id AND m.operation = 'capture' AND m.refusal = ''),
 		       (SELECT count(*) FROM sandbox_checkouts o WHERE o.account = c.account AND o.reference = c.reference)
 		FROM sandbox_checkouts c WHERE c.account = $1`, b.acc.ID, b.clock())
 	require.NoError(t, err)
@@ -201,12 +203,11 @@ func (b *bench) books(t *testing.T) map[string]psptest.Entry {
 	var reference string
 	var e psptest.Entry
 	_, err = pgx.ForEachRow(rows, []any{
-		&reference, &e.Held.Currency, &e.Captured.Minor, &e.Held.Minor, &e.Refunded.Minor, &e.Refunds, &e.Checkouts,
+		&reference, &e.Held.Currency, &e.Captured.Minor, &e.Held.Minor, &e.Refunded.Minor, &e.Refunds, &e.Captures, &e.Checkouts,
 	}, func() error {
 		e.Captured.Currency, e.Refunded.Currency = e.Held.Currency, e.Held.Currency
-		e.Captures = 0
 		if e.Captured.Minor > 0 {
-			e.Captures = 1 // a second capture would have changed the amount
+			e.Captures = max(e.Captures, 1) // a sale has no move of its own
 		}
 		entries[reference] = e
 		return nil
@@ -261,6 +262,9 @@ func (f faulty) SandboxMove(ctx context.Context, o books.Order) (books.Move, err
 	return spoil(ctx, f.board, call, func(ctx context.Context, plan *faults.Plan) (books.Move, error) {
 		if rule, slow := plan.Rule(faults.SlowSettle); slow {
 			o.Verdict.Slow, o.Delay = true, time.Duration(rule.DelayMS)*time.Millisecond
+		}
+		if code, declined := plan.Decline(); declined {
+			o.Verdict.Result, o.Verdict.Decline, o.Verdict.Code = books.Failure, payment.DeclinedOther, code
 		}
 		return f.Store.SandboxMove(ctx, o)
 	})

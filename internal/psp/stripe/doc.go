@@ -44,7 +44,25 @@
 //     errors.go, are (U) beyond those that the OpenAPI document's notes name; a
 //     code we do not know falls back to its HTTP status.
 //   - Holds end by themselves, usually after seven days; a card's capture_before
-//     is the exact moment (S).
+//     is the exact moment (S). The payment is then canceled with the reason
+//     "automatic"; a capture after that is payment.CodeAuthorizationExpired.
+//   - A hold is captured once, in whole or in part; a capture in parts needs
+//     multicapture, which is off for most accounts (S). What is not captured is
+//     released, so nothing is left to void. Stripe shows that rest, and a hold that
+//     was cancelled, as a refund and in the charge's amount_refunded (seen in bug
+//     reports of other integrations). It carries no balance transaction (U), by
+//     which it is told from a refund of money.
+//   - A capture has no object of its own. Ours writes its attempt on the payment's
+//     metadata; a captured payment without it was captured by somebody else.
+//   - Refunds: pending and requires_action are on their way, canceled and failed
+//     are final, succeeded may still fail, days later (U). Hence messages that say
+//     succeeded are a reason to look and only the ends are proofs. A refund whose
+//     metadata has no attempt of ours was made elsewhere.
+//   - More than is left to refund is a 400 at the parameter amount without a code
+//     (U); nothing left is charge_already_refunded (D).
+//   - Disputes take the money when they open, and give it back when they are won.
+//     Inquiries (warning_…) take nothing; an inquiry that becomes a dispute says so
+//     by charge.dispute.updated and funds_withdrawn (S, D).
 //
 // # What absence means
 //
@@ -54,15 +72,14 @@
 // itself. Stripe warns that its *search* lags (S), so search is not used; that a
 // list shows at once what was written is (U). LookupLag covers our own timeout
 // and the longest that a request of ours may still execute at Stripe (its
-// libraries give up at 80 s), after which the absence of a checkout, a capture or
-// a void is called authoritative, and that of a refund is not.
+// libraries give up at 80 s).
 //
 // What that rests on: a checkout that a list hides longer moves no money, because
 // nobody has its address. A capture or void is read from the payment itself. A
-// refund that a list hides longer is the one case in which money depends on (U):
-// under the same key a repeated send is harmless, under a new one (the key is
-// pruned, or replays a stored error) it would be a second refund. So a refund
-// that is not found stays in doubt until a message, a later look or a person.
+// refund that the list hides would be sent a second time, so the list alone is
+// not believed: the charge, read by its id, says how much of it was refunded, and
+// only a list that explains that sum to the last unit proves that ours is not
+// there. Where they differ, it is payment.Unavailable and looked at again.
 //
 // An object whose id Stripe gave us and that it no longer knows
 // (resource_missing) is not absent: somebody exchanged the account's keys for
@@ -72,7 +89,7 @@
 //
 // stripe-go is 13 MB of generated code, retries by itself, invents a random
 // idempotency key when none is given, sends telemetry and refuses webhooks of
-// newer API versions unless told otherwise. Ten kinds of request in one small HTTP
+// newer API versions unless told otherwise. Eleven kinds of request in one small HTTP
 // core show what is sent and, with httptrace, whether anything was written at all,
 // which the SDK does not tell.
 package stripe

@@ -126,6 +126,10 @@ func declined(err error, requestID string) (psp.Outcome, bool) {
 		card = e.Status == http.StatusBadRequest
 	case "balance_insufficient", "charge_disputed", "refund_disputed_payment":
 		card = e.Status == http.StatusBadRequest // a refund that cannot be
+	case "charge_expired_for_capture", "capture_charge_authorization_expired":
+		return psp.Outcome{
+			Status: psp.Declined, Decline: payment.TimedOut, Code: payment.CodeAuthorizationExpired, RequestID: requestID,
+		}, e.Status == http.StatusBadRequest
 	}
 	if !card {
 		return psp.Outcome{}, false
@@ -134,6 +138,40 @@ func declined(err error, requestID string) (psp.Outcome, bool) {
 		Status: psp.Declined, Decline: declineReason(e.Code, e.DeclineCode),
 		Code: brief(e.reason()), RequestID: requestID,
 	}, true
+}
+
+// refusedByState reports that a payment is not in the state that a request on
+// it needs. The request was not carried out.
+func refusedByState(err error) bool {
+	e, ok := errors.AsType[*refusal](err)
+	if !ok || e.Status != http.StatusBadRequest {
+		return false
+	}
+	switch e.Code {
+	case "payment_intent_unexpected_state", "intent_invalid_state", "charge_already_captured":
+		return true
+	}
+	return false
+}
+
+// refundRefused reads an error of a refund as a decision against it: nothing is
+// left to refund, not so much is left, or nothing was taken. Such an answer is
+// stored under the key like a success, so a request that had been carried out
+// would have been answered with its refund and not with this.
+func refundRefused(err error, requestID string) (psp.Outcome, bool) {
+	e, ok := errors.AsType[*refusal](err)
+	if !ok || e.Status != http.StatusBadRequest || e.Type != "invalid_request_error" {
+		return psp.Outcome{}, false
+	}
+	out := psp.Outcome{Status: psp.Declined, Decline: payment.DeclinedOther, Code: brief(e.Code), RequestID: requestID}
+	switch {
+	case e.Code == "" && e.Param == "amount": // more than is left has no code of its own (U)
+		out.Decline, out.Code = payment.AmountTooLarge, "amount_too_large"
+		return out, true
+	case e.Code == "charge_already_refunded", refusedByState(err):
+		return out, true
+	}
+	return psp.Outcome{}, false
 }
 
 // declineReason is Stripe's code in our words; the finer decline code wins.
@@ -167,6 +205,8 @@ func declineWord(code string) payment.DeclineReason {
 		return payment.ProcessingError
 	case "card_decline_rate_limit_exceeded":
 		return payment.TooManyAttempts
+	case "merchant_request": // somebody took a refund back at the dashboard
+		return payment.Cancelled
 	case "amount_too_small":
 		return payment.AmountTooSmall
 	case "amount_too_large":

@@ -1,6 +1,7 @@
 package stripe_test
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 	"testing"
@@ -8,6 +9,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"tillflow/internal/money"
 	"tillflow/internal/payment"
 	"tillflow/internal/psp"
 )
@@ -42,11 +44,7 @@ func TestErrorTable(t *testing.T) {
 		{failure(429, invalid, "rate_limit"), payment.RateLimited, payment.RateLimited},
 		{failure(429, invalid, "lock_timeout"), payment.RateLimited, payment.RateLimited},
 		{answer{status: 429}, payment.RateLimited, payment.RateLimited},
-		{failure(400, invalid, "payment_intent_unexpected_state"), payment.Conflict, payment.Conflict},
-		{failure(400, invalid, "charge_already_captured"), payment.Conflict, payment.Conflict},
-		{failure(400, invalid, "charge_already_refunded"), payment.Conflict, payment.Conflict},
-		{failure(400, invalid, "charge_expired_for_capture"), payment.Conflict, payment.Conflict},
-		{failure(400, invalid, "capture_charge_authorization_expired"), payment.Conflict, payment.Conflict},
+		{failure(409, invalid, "charge_already_refunded"), payment.Conflict, payment.Conflict},
 		{failure(402, invalid, ""), payment.Conflict, payment.Conflict},
 		{failure(500, api, ""), payment.Unknown, payment.Unavailable},
 		{failure(502, api, ""), payment.Unknown, payment.Unavailable},
@@ -180,5 +178,126 @@ func TestDeclines(t *testing.T) {
 		out, err := scripted(t, answer{status: 402, body: body}).Refund(t.Context(), account(), move())
 		require.NoError(t, err)
 		require.Empty(t, out.Code)
+	})
+}
+
+func TestRefusalsOfCapturesAndVoids(t *testing.T) {
+	t.Parallel()
+	state := failure(400, "invalid_request_error", "payment_intent_unexpected_state")
+	taken := anIntent("succeeded").with(object{"amount_received": 1000, "metadata": object{"capture_attempt_id": "att-2"}})
+	byOthers := taken.with(object{"metadata": object{"capture_attempt_id": "att-9"}})
+	lapsed := anIntent("canceled").with(object{"cancellation_reason": "automatic"})
+	for _, tc := range []struct {
+		rule   string
+		send   func(s *script) (psp.Outcome, error)
+		intent object
+		want   psp.Outcome
+	}{
+		{"a capture of what this attempt captured", capture, taken, psp.Outcome{Status: psp.Succeeded, Amount: money.New(1000, "EUR")}},
+		{
+			"a capture of what another captured", capture, byOthers,
+			psp.Outcome{Status: psp.Declined, Decline: payment.DeclinedOther, Code: "already_captured"},
+		},
+		{
+			"a capture of a hold that is over", capture, lapsed,
+			psp.Outcome{Status: psp.Declined, Decline: payment.TimedOut, Code: payment.CodeAuthorizationExpired},
+		},
+		{
+			"a capture of a hold that was given back", capture, anIntent("canceled").with(object{"cancellation_reason": "duplicate"}),
+			psp.Outcome{Status: psp.Declined, Decline: payment.Cancelled, Code: "duplicate"},
+		},
+		{"a void of a hold that is over", void, lapsed, psp.Outcome{Status: psp.Succeeded, Code: "automatic", Amount: money.New(1230, "EUR")}},
+		{
+			"a void of what was captured", void, taken,
+			psp.Outcome{Status: psp.Declined, Decline: payment.DeclinedOther, Code: "payment_intent_succeeded"},
+		},
+	} {
+		t.Run(tc.rule+" is decided by a look", func(t *testing.T) {
+			t.Parallel()
+			s := scripted(t, state, ok(tc.intent.json(t)))
+			out, err := tc.send(s)
+			require.NoError(t, err)
+			tc.want.Ref, tc.want.PaymentRef, tc.want.RequestID = "pi_1", "pi_1", "req_1"
+			require.Equal(t, tc.want, out)
+			require.Len(t, s.requests(), 2)
+		})
+	}
+	for rule, look := range map[string]answer{
+		"a payment that is held after all": ok(anIntent("requires_capture").json(t)),
+		"a look that fails":                failure(500, "api_error", ""),
+		"a status of tomorrow":             ok(anIntent("settling").json(t)),
+		"a payment of the other mode":      ok(taken.with(object{"livemode": true}).json(t)),
+	} {
+		t.Run(rule+" leaves a Conflict that names both", func(t *testing.T) {
+			t.Parallel()
+			for _, send := range []func(*script) (psp.Outcome, error){capture, void} {
+				_, err := send(scripted(t, state, look))
+				require.Equal(t, payment.Conflict, payment.ClassOf(err, ""), "%v", err)
+				require.ErrorContains(t, err, "payment_intent_unexpected_state")
+			}
+		})
+	}
+	for _, code := range []string{"charge_expired_for_capture", "capture_charge_authorization_expired"} {
+		t.Run(code+" needs no look", func(t *testing.T) {
+			t.Parallel()
+			s := scripted(t, failure(400, "invalid_request_error", code))
+			out, err := capture(s)
+			require.NoError(t, err)
+			require.Equal(t, psp.Outcome{
+				Status: psp.Declined, Decline: payment.TimedOut, Code: payment.CodeAuthorizationExpired, RequestID: "req_1",
+			}, out)
+			require.Len(t, s.requests(), 1)
+		})
+	}
+}
+
+func capture(s *script) (psp.Outcome, error) {
+	return s.Capture(context.Background(), account(), move())
+}
+
+func void(s *script) (psp.Outcome, error) {
+	return s.Void(context.Background(), account(), move())
+}
+
+func TestRefusalsOfRefunds(t *testing.T) {
+	t.Parallel()
+	refusal := func(code, param string) answer {
+		return answer{status: 400, body: object{"error": object{
+			"type": "invalid_request_error", "code": code, "param": param, "message": "Refund amount is greater",
+		}}.json(t)}
+	}
+	for _, tc := range []struct {
+		answer answer
+		want   payment.DeclineReason
+		code   string
+	}{
+		{refusal("charge_already_refunded", ""), payment.DeclinedOther, "charge_already_refunded"},
+		{refusal("charge_disputed", ""), payment.DeclinedOther, "charge_disputed"},
+		{refusal("refund_disputed_payment", ""), payment.DeclinedOther, "refund_disputed_payment"},
+		{refusal("balance_insufficient", ""), payment.DeclinedOther, "balance_insufficient"},
+		{refusal("payment_intent_unexpected_state", ""), payment.DeclinedOther, "payment_intent_unexpected_state"},
+		{refusal("intent_invalid_state", ""), payment.DeclinedOther, "intent_invalid_state"},
+		{refusal("amount_too_large", "amount"), payment.AmountTooLarge, "amount_too_large"},
+		{refusal("", "amount"), payment.AmountTooLarge, "amount_too_large"},
+	} {
+		t.Run(tc.code+" is decided, and stays so when it is replayed", func(t *testing.T) {
+			t.Parallel()
+			replayed := tc.answer
+			replayed.header = map[string]string{"Idempotent-Replayed": "true"}
+			s := scripted(t, tc.answer, replayed)
+			for range 2 {
+				out, err := s.Refund(t.Context(), account(), move())
+				require.NoError(t, err)
+				require.Equal(t, psp.Outcome{Status: psp.Declined, Decline: tc.want, Code: tc.code, RequestID: "req_1"}, out)
+			}
+		})
+	}
+	t.Run("what is called wrong stays Invalid", func(t *testing.T) {
+		t.Parallel()
+		s := scripted(t, refusal("parameter_invalid_integer", "amount"), refusal("", "reason"))
+		for range 2 {
+			_, err := s.Refund(t.Context(), account(), move())
+			require.Equal(t, payment.Invalid, payment.ClassOf(err, ""))
+		}
 	})
 }

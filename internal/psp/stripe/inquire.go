@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/url"
+	"slices"
 	"strconv"
 	"time"
 
@@ -45,7 +46,7 @@ func (c *Connector) look(ctx context.Context, acc psp.Account, ref psp.Ref) (psp
 	}
 	switch ref.Operation {
 	case payment.OpCapture:
-		return c.lookAtIntent(ctx, acc, ref, captureOutcome)
+		return c.lookAtIntent(ctx, acc, ref, captureOutcome(ref.AttemptID))
 	case payment.OpVoid:
 		return c.lookAtIntent(ctx, acc, ref, voidOutcome)
 	case payment.OpRefund:
@@ -57,7 +58,7 @@ func (c *Connector) look(ctx context.Context, acc psp.Account, ref psp.Ref) (psp
 			return out, err
 		}
 		return c.lookAtRefund(ctx, acc, ref)
-	case payment.OpCharge: // above
+	case payment.OpCharge, payment.OpDispute: // above; and nobody here asks for a dispute
 	}
 	return psp.Outcome{}, payment.Errorf(payment.Unsupported, "no look-up for operation %q", ref.Operation)
 }
@@ -109,14 +110,60 @@ func (c *Connector) lookAtRefund(ctx context.Context, acc psp.Account, ref psp.R
 		out.RequestID = id
 		return out, err
 	}
+	var listed refunded
 	r, err := find(ctx, c, acc, search[refund]{
 		path: "/v1/refunds", query: url.Values{"payment_intent": {ref.PaymentRef}},
-		match: func(r refund) bool { return r.Metadata[metaAttempt] == ref.AttemptID },
+		match: func(r refund) bool {
+			listed.add(r)
+			return r.Metadata[metaAttempt] == ref.AttemptID
+		},
 	})
+	if payment.ClassOf(err, payment.Unavailable) == payment.NotFound {
+		return psp.Outcome{}, c.proveAbsence(ctx, acc, ref, listed, err)
+	}
 	if err != nil {
 		return psp.Outcome{}, err
 	}
 	return refundOutcome(r)
+}
+
+// refunded sums what a list of refunds shows, in Stripe's units.
+type refunded struct{ settled, pending int64 }
+
+func (s *refunded) add(r refund) {
+	switch r.Status {
+	case "succeeded":
+		s.settled += r.Amount
+	case "pending", "requires_action":
+		s.pending += r.Amount
+	}
+}
+
+// proveAbsence gives absent if the list that lacks our refund is complete: the
+// charge, which is read by its id, says itself how much of it was refunded, and
+// the list must explain that. Whether refunds that are on their way count there
+// is not documented; either reading explains it.
+func (c *Connector) proveAbsence(ctx context.Context, acc psp.Account, ref psp.Ref, listed refunded, absent error) error {
+	var p paymentIntent
+	_, err := c.do(ctx, acc,
+		get(under("payment_intents", ref.PaymentRef, ""), url.Values{"expand[]": {expandIntent}}), &p)
+	if err != nil {
+		return err
+	}
+	if err := sameMode(acc, p.Livemode, p.ID); err != nil {
+		return err
+	}
+	known := int64(0)
+	switch {
+	case p.LatestCharge.Object != nil:
+		known = p.LatestCharge.Object.AmountRefunded
+	case p.LatestCharge.ID != "":
+		return payment.Errorf(payment.Unknown, "charge %s was not expanded", brief(p.LatestCharge.ID))
+	}
+	if known != listed.settled && known != listed.settled+listed.pending {
+		return payment.Errorf(payment.Unavailable, "the refunds listed of %s do not explain what its charge shows", brief(ref.PaymentRef))
+	}
+	return absent
 }
 
 // sessionID is the id of an attempt's session: the one we know, else the one
@@ -159,24 +206,38 @@ type identified interface{ id() string }
 // find gives the newest element that matches, payment.NotFound if there is none,
 // and payment.Unavailable if the list is too long to know.
 func find[T identified](ctx context.Context, c *Connector, acc psp.Account, s search[T]) (T, error) {
-	var none T
+	var found, none T
+	hit := false
+	err := walk(ctx, c, acc, search[T]{path: s.path, query: s.query, match: func(element T) bool {
+		if hit = s.match(element); hit {
+			found = element
+		}
+		return hit
+	}})
+	switch {
+	case err != nil:
+		return none, err
+	case !hit:
+		return none, payment.Errorf(payment.NotFound, "nothing of ours in %s", s.path)
+	}
+	return found, nil
+}
+
+// walk shows every element of a list to match, newest first, until it answers
+// true. payment.Unavailable if the list is too long.
+func walk[T identified](ctx context.Context, c *Connector, acc psp.Account, s search[T]) error {
 	s.query.Set("limit", strconv.Itoa(pageSize))
 	for range maxPages {
 		var p page[T]
 		if _, err := c.do(ctx, acc, get(s.path, s.query), &p); err != nil {
-			return none, err
+			return err
 		}
-		for _, element := range p.Data {
-			if s.match(element) {
-				return element, nil
-			}
-		}
-		if !p.HasMore || len(p.Data) == 0 {
-			return none, payment.Errorf(payment.NotFound, "nothing of ours in %s", s.path)
+		if slices.ContainsFunc(p.Data, s.match) || !p.HasMore || len(p.Data) == 0 {
+			return nil
 		}
 		s.query.Set("starting_after", p.Data[len(p.Data)-1].id())
 	}
-	return none, payment.Errorf(payment.Unavailable, "%s lists more than %d elements", s.path, maxPages*pageSize)
+	return payment.Errorf(payment.Unavailable, "%s lists more than %d elements", s.path, maxPages*pageSize)
 }
 
 func created(from, to time.Time) url.Values {

@@ -110,11 +110,34 @@ func TestLookingForARefund(t *testing.T) {
 		require.Equal(t, "re_1", out.Ref)
 		require.Equal(t, psp.Processing, out.Status)
 	})
-	t.Run("refunds of others are absence", func(t *testing.T) {
-		t.Parallel()
-		_, err := scripted(t, list(t, false, other, byHand)).Inquire(t.Context(), account(), moveRef(payment.OpRefund))
-		require.Equal(t, payment.NotFound, payment.ClassOf(err, ""))
-	})
+	charged := func(refunded int) answer {
+		return ok(anIntent("succeeded").with(object{"latest_charge": object{"id": "ch_1", "amount_refunded": refunded}}).json(t))
+	}
+	onItsWay := byHand.with(object{"id": "re_pending", "status": "pending", "amount": 70})
+	failed := byHand.with(object{"id": "re_failed", "status": "failed"})
+	for rule, tc := range map[string]struct {
+		listed []object
+		charge answer
+		want   payment.Class
+	}{
+		"explain the charge's total are absence":        {[]object{other, byHand, failed}, charged(2460), payment.NotFound},
+		"are pending, which the total counts":           {[]object{other, onItsWay}, charged(1300), payment.NotFound},
+		"are pending, which the total does not count":   {[]object{other, onItsWay}, charged(1230), payment.NotFound},
+		"are none, and the total is nothing":            {nil, charged(0), payment.NotFound},
+		"are none of a payment without a charge":        {nil, ok(anIntent("requires_payment_method").json(t)), payment.NotFound},
+		"are less than the total are not all there are": {[]object{other}, charged(2460), payment.Unavailable},
+		"are more than the total prove nothing":         {[]object{other, byHand}, charged(1230), payment.Unavailable},
+		"cannot be compared with the total":             {nil, failure(500, "api_error", ""), payment.Unavailable},
+		"cannot be compared with a charge not expanded": {nil, ok(anIntent("succeeded").with(object{"latest_charge": "ch_1"}).json(t)), payment.Unknown},
+		"are compared with one of the other mode":       {nil, ok(anIntent("succeeded").with(object{"livemode": true}).json(t)), payment.Bug},
+	} {
+		t.Run("refunds of others that "+rule, func(t *testing.T) {
+			t.Parallel()
+			s := scripted(t, list(t, false, tc.listed...), tc.charge)
+			_, err := s.Inquire(t.Context(), account(), moveRef(payment.OpRefund))
+			require.Equal(t, tc.want, payment.ClassOf(err, ""), "%v", err)
+		})
+	}
 	t.Run("the reversal of captured money is a refund", func(t *testing.T) {
 		t.Parallel()
 		paid := anIntent("succeeded").with(object{"amount_received": 1230})
@@ -136,6 +159,7 @@ func TestLookupsThatCannotBe(t *testing.T) {
 		"no id and no time":        {psp.Ref{AttemptID: "a", Operation: payment.OpCharge}, payment.Bug},
 		"a refund of no payment":   {psp.Ref{AttemptID: "a", Operation: payment.OpRefund}, payment.Bug},
 		"a capture of no payment":  {psp.Ref{AttemptID: "a", Operation: payment.OpCapture}, payment.Bug},
+		"a dispute":                {psp.Ref{AttemptID: "a", Operation: payment.OpDispute, PaymentRef: "pi_1"}, payment.Unsupported},
 		"an operation nobody knew": {psp.Ref{AttemptID: "a", Operation: "gift", PaymentRef: "pi_1"}, payment.Unsupported},
 	} {
 		t.Run(rule, func(t *testing.T) {

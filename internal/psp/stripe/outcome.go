@@ -68,26 +68,55 @@ func chargeOutcome(p paymentIntent) (psp.Outcome, error) {
 		return out, nil
 	case "canceled":
 		out.Status, out.Decline, out.Code = psp.Declined, payment.Cancelled, brief(p.CancellationReason)
+		if p.CaptureMethod == captureManual && lapsed(p) {
+			out.Decline, out.Code = payment.TimedOut, payment.CodeAuthorizationExpired
+		}
 		return out, nil
 	}
 	return psp.Outcome{}, unknownStatus("payment", p.ID, p.Status)
 }
 
-// captureOutcome says whether a hold was captured.
-func captureOutcome(p paymentIntent) (psp.Outcome, error) {
-	switch p.Status {
-	case "succeeded":
-		out, err := capturedOutcome(p)
-		out.Ref = p.ID
-		return out, err
-	case "requires_capture":
-		return psp.Outcome{}, payment.Errorf(payment.NotFound, "payment %s is held and not captured", brief(p.ID))
-	case "requires_action", "requires_confirmation":
-		return psp.Outcome{}, payment.Errorf(payment.Conflict, "payment %s is %s and was never held", brief(p.ID), p.Status)
+// alreadyCaptured is our code for a capture that another one came before.
+const alreadyCaptured = "already_captured"
+
+// captureOutcome says whether a hold was captured by the given attempt. Stripe
+// captures a payment once, so a capture by anybody else decides against it.
+func captureOutcome(attempt string) func(paymentIntent) (psp.Outcome, error) {
+	return func(p paymentIntent) (psp.Outcome, error) {
+		out := psp.Outcome{Ref: p.ID, PaymentRef: p.ID, Status: psp.Declined}
+		switch p.Status {
+		case "succeeded":
+			if p.Metadata[metaCapture] != attempt {
+				out.Decline, out.Code = payment.DeclinedOther, alreadyCaptured
+				return out, nil
+			}
+			out, err := capturedOutcome(p)
+			out.Ref = p.ID
+			return out, err
+		case "canceled":
+			out.Decline, out.Code = payment.Cancelled, brief(p.CancellationReason)
+			if lapsed(p) {
+				out.Decline, out.Code = payment.TimedOut, payment.CodeAuthorizationExpired
+			}
+			return out, nil
+		case "requires_payment_method":
+			out.Decline, out.Code = lastDecline(p)
+			return out, nil
+		case "processing":
+			out.Status, out.CheckAfter = psp.Processing, checkAgain
+			return out, nil
+		case "requires_capture":
+			return psp.Outcome{}, payment.Errorf(payment.NotFound, "payment %s is held and not captured", brief(p.ID))
+		case "requires_action", "requires_confirmation":
+			return psp.Outcome{}, payment.Errorf(payment.Conflict, "payment %s is %s and was never held", brief(p.ID), p.Status)
+		}
+		return psp.Outcome{}, unknownStatus("payment", p.ID, p.Status)
 	}
-	out, err := chargeOutcome(p) // processing, or the hold is gone
-	out.Ref = p.ID
-	return out, err
+}
+
+// lapsed reports whether nobody cancelled a payment but the time (S).
+func lapsed(p paymentIntent) bool {
+	return p.CancellationReason == "automatic" || p.CancellationReason == "expired"
 }
 
 // voidOutcome says whether a hold was given back.

@@ -144,6 +144,12 @@ func completeSessions() []sessionCase {
 			anIntent("canceled").with(object{"cancellation_reason": "automatic"}),
 			psp.Outcome{Status: psp.Declined, PaymentRef: "pi_1", Decline: payment.Cancelled, Code: "automatic"},
 		},
+		{
+			"a hold that lapsed is declined by that name",
+			object{"status": "complete"},
+			anIntent("canceled").with(object{"cancellation_reason": "automatic", "capture_method": "manual"}),
+			psp.Outcome{Status: psp.Declined, PaymentRef: "pi_1", Decline: payment.TimedOut, Code: payment.CodeAuthorizationExpired},
+		},
 	}
 }
 
@@ -211,7 +217,8 @@ func TestFeeAndEndOfHold(t *testing.T) {
 
 func TestMoveStatuses(t *testing.T) {
 	t.Parallel()
-	paid := anIntent("succeeded").with(object{"amount_received": 1000})
+	paid := anIntent("succeeded").with(object{"amount_received": 1000, "metadata": object{"capture_attempt_id": "att-2"}})
+	elsewhere := paid.with(object{"metadata": object{"attempt_id": "att-1"}})
 	succeeded := func(minor int64) psp.Outcome {
 		return psp.Outcome{Status: psp.Succeeded, Ref: "pi_1", PaymentRef: "pi_1", Amount: money.New(minor, "EUR"), RequestID: "req_1"}
 	}
@@ -231,8 +238,13 @@ func TestMoveStatuses(t *testing.T) {
 		class  payment.Class
 	}{
 		{payment.OpCapture, paid, succeeded(1000), ""},
+		{payment.OpCapture, elsewhere, declined(payment.DeclinedOther, "already_captured"), ""},
 		{payment.OpCapture, anIntent("processing"), working, ""},
 		{payment.OpCapture, anIntent("canceled"), declined(payment.Cancelled, ""), ""},
+		{
+			payment.OpCapture, anIntent("canceled").with(object{"cancellation_reason": "automatic"}),
+			declined(payment.TimedOut, payment.CodeAuthorizationExpired), "",
+		},
 		{payment.OpCapture, anIntent("requires_payment_method"), declined(payment.DeclinedOther, ""), ""},
 		{payment.OpCapture, anIntent("requires_capture"), none, payment.NotFound},
 		{payment.OpCapture, anIntent("requires_action"), none, payment.Conflict},
@@ -289,6 +301,20 @@ func TestRefundStatuses(t *testing.T) {
 			aRefund("failed").with(object{"failure_reason": "lost_or_stolen_card"}),
 			as(psp.Declined, payment.LostOrStolen, "lost_or_stolen_card", 0),
 		},
+		{
+			aRefund("failed").with(object{"failure_reason": "insufficient_funds"}),
+			as(psp.Declined, payment.InsufficientFunds, "insufficient_funds", 0),
+		},
+		{
+			aRefund("failed").with(object{"failure_reason": "charge_for_pending_refund_disputed"}),
+			as(psp.Declined, payment.DeclinedOther, "charge_for_pending_refund_disputed", 0),
+		},
+		{aRefund("failed").with(object{"failure_reason": "declined"}), as(psp.Declined, payment.DeclinedOther, "declined", 0)},
+		{
+			aRefund("failed").with(object{"failure_reason": "merchant_request"}),
+			as(psp.Declined, payment.Cancelled, "merchant_request", 0),
+		},
+		{aRefund("failed"), as(psp.Declined, payment.DeclinedOther, "", 0)},
 		{aRefund("failed").with(object{"failure_reason": "unknown"}), as(psp.Declined, payment.DeclinedOther, "unknown", 0)},
 	} {
 		t.Run("a refund that is "+tc.refund["status"].(string), func(t *testing.T) {

@@ -3,6 +3,8 @@ package stripe_test
 import (
 	"bytes"
 	"context"
+	"encoding/json"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -81,7 +83,34 @@ func (b *bench) target() psptest.Target {
 		Arm:      b.arm,
 		Books:    func(*testing.T) map[string]psptest.Entry { return b.books() },
 		Messages: b.delivered,
+		Elsewhere: &psptest.Elsewhere{
+			Refund: func(t *testing.T, paymentRef string, amount money.Amount) string {
+				return b.press(t, fmt.Sprintf("/_refund/%s?amount=%d", paymentRef, amount.Minor))
+			},
+			Dispute: func(t *testing.T, paymentRef string, amount money.Amount) string {
+				return b.press(t, fmt.Sprintf("/_dispute/%s?amount=%d", paymentRef, amount.Minor))
+			},
+			Judge: func(t *testing.T, dispute string, won bool) {
+				b.press(t, "/_dispute/"+dispute+"/"+map[bool]string{true: "win", false: "lose"}[won])
+			},
+			Inquire:    func(t *testing.T, paymentRef string) { b.press(t, "/_dispute/"+paymentRef+"?inquiry=true") },
+			FailRefund: func(t *testing.T, refund string) { b.press(t, "/_settle/"+refund+"?result=failed") },
+		},
 	}
+}
+
+// press uses one of the stand-in's switches and gives the id of what it answers.
+func (b *bench) press(t *testing.T, path string) string {
+	t.Helper()
+	req := httptest.NewRequestWithContext(t.Context(), http.MethodPost, path, nil)
+	rec := httptest.NewRecorder()
+	b.server.ServeHTTP(rec, req)
+	require.Equal(t, http.StatusOK, rec.Code, rec.Body.String())
+	var made struct {
+		ID string `json:"id"`
+	}
+	require.NoError(t, json.Unmarshal(rec.Body.Bytes(), &made))
+	return made.ID
 }
 
 func (b *bench) clock() time.Time {

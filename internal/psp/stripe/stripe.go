@@ -46,13 +46,14 @@ type Connector struct {
 }
 
 var (
-	_ psp.Connector     = (*Connector)(nil)
-	_ psp.Redirector    = (*Connector)(nil)
-	_ psp.Capturer      = (*Connector)(nil)
-	_ psp.Voider        = (*Connector)(nil)
-	_ psp.Refunder      = (*Connector)(nil)
-	_ psp.WebhookParser = (*Connector)(nil)
-	_ psp.Verifier      = (*Connector)(nil)
+	_ psp.Connector       = (*Connector)(nil)
+	_ psp.Redirector      = (*Connector)(nil)
+	_ psp.Capturer        = (*Connector)(nil)
+	_ psp.Voider          = (*Connector)(nil)
+	_ psp.Refunder        = (*Connector)(nil)
+	_ psp.WebhookParser   = (*Connector)(nil)
+	_ psp.ElsewhereLister = (*Connector)(nil)
+	_ psp.Verifier        = (*Connector)(nil)
 )
 
 // New builds a Connector. A BaseURL that is no URL shows at the first call.
@@ -84,11 +85,11 @@ func (*Connector) Contract() psp.Contract {
 		KeyMax:       255,
 		LookupLag:    2 * time.Minute,
 		// Captures and voids are read off the payment itself, checkouts off a list
-		// of sessions of which an unfound one cannot be paid. That a list of
-		// refunds is current at once is not verified: its silence proves nothing.
+		// of sessions of which an unfound one cannot be paid. The silence of a list
+		// of refunds counts only where the charge's own total agrees with it.
 		Absence: map[payment.Operation]psp.Absence{
 			payment.OpCharge: psp.Authoritative, payment.OpCapture: psp.Authoritative, payment.OpVoid: psp.Authoritative,
-			payment.OpRefund: psp.Advisory,
+			payment.OpRefund: psp.Authoritative,
 		},
 		// A minute inside Stripe's bounds, for the way there and a clock that differs.
 		CheckoutMin: 31 * time.Minute,
@@ -97,8 +98,12 @@ func (*Connector) Contract() psp.Contract {
 		// paid before we closed it is repeated for three days.
 		LateSuccess: 72 * time.Hour,
 		HoldLimit:   7*24*time.Hour - 6*time.Hour,
-		CallTimeout: 20 * time.Second,
-		InFlight:    40,
+		// Accounts with multicapture could take a hold in parts; that is off unless
+		// Stripe turns it on, so nobody may rely on it here.
+		Captures:     psp.OneCapture,
+		RestReleased: true,
+		CallTimeout:  20 * time.Second,
+		InFlight:     40,
 	}
 }
 

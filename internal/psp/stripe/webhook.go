@@ -59,20 +59,56 @@ func read(e event, out *psp.Event) error {
 		}
 		out.AttemptID, out.Ref, out.PaymentRef = ch.Metadata[metaAttempt], ch.ID, ch.PaymentIntent.ID
 	case "refund.created", "refund.updated", "refund.failed", "charge.refund.updated":
-		var r refund
-		if err := json.Unmarshal(e.Data.Object, &r); err != nil {
-			return err
-		}
-		out.AttemptID, out.Ref, out.PaymentRef = r.Metadata[metaAttempt], r.ID, r.PaymentIntent.ID
+		return readRefund(e, out)
 	case "charge.dispute.created", "charge.dispute.updated", "charge.dispute.closed",
 		"charge.dispute.funds_withdrawn", "charge.dispute.funds_reinstated":
-		var d dispute
-		if err := json.Unmarshal(e.Data.Object, &d); err != nil {
-			return err
-		}
-		out.Ref, out.PaymentRef = d.ID, d.PaymentIntent.ID
+		return readDispute(e, out)
 	}
 	return nil
+}
+
+// readRefund reads a refund: of our attempt, else one made elsewhere. That a
+// refund succeeded proves nothing for good, because it may fail days later and
+// its messages may overtake each other; that it failed or was cancelled does.
+func readRefund(e event, out *psp.Event) error {
+	var r refund
+	if err := json.Unmarshal(e.Data.Object, &r); err != nil {
+		return err
+	}
+	out.AttemptID, out.Ref, out.PaymentRef = r.Metadata[metaAttempt], r.ID, r.PaymentIntent.ID
+	if out.AttemptID == "" {
+		m, err := elsewhereRefund(r)
+		moved(out, m, err)
+		return nil
+	}
+	if r.Status != "failed" && r.Status != "canceled" {
+		return nil
+	}
+	outcome, err := refundOutcome(r)
+	if err != nil {
+		return nil //nolint:nilerr // an amount we cannot read: a reason to look, not to refuse
+	}
+	out.Outcome = &outcome
+	return nil
+}
+
+func readDispute(e event, out *psp.Event) error {
+	var d dispute
+	if err := json.Unmarshal(e.Data.Object, &d); err != nil {
+		return err
+	}
+	out.Ref, out.PaymentRef = d.ID, d.PaymentIntent.ID
+	m, err := elsewhereDispute(d)
+	moved(out, m, err)
+	return nil
+}
+
+// moved notes money that moved elsewhere. What names no payment cannot be of
+// ours, and what we cannot read stays a reason to look, like in prove.
+func moved(out *psp.Event, e *payment.Elsewhere, err error) {
+	if err == nil && out.PaymentRef != "" {
+		out.Elsewhere = e
+	}
 }
 
 func readSession(e event, out *psp.Event) error {
@@ -103,6 +139,9 @@ func readIntent(e event, out *psp.Event) error {
 	out.AttemptID, out.PaymentRef = p.Metadata[metaAttempt], p.ID
 	switch {
 	case e.Type == "payment_intent.succeeded" && p.Status == "succeeded":
+		if capture := p.Metadata[metaCapture]; capture != "" {
+			out.AttemptID, out.Ref = capture, p.ID // the money was taken by a capture of ours
+		}
 		prove(out, psp.Succeeded, p.AmountReceived, p.Currency)
 	case e.Type == "payment_intent.amount_capturable_updated" && p.Status == "requires_capture":
 		prove(out, psp.Authorized, p.AmountCapturable, p.Currency)
@@ -123,14 +162,15 @@ func prove(out *psp.Event, status psp.Status, units int64, currency string) {
 
 // Events lists the event types that an endpoint of ours subscribes to: money
 // that was taken or is held, with the amount that was received; the ends of a
-// checkout; money that goes back. The success of a checkout session is not among
-// them: it tells what the page asked for and not what came. More types are
-// harmless and cost a stored row each.
+// checkout and of a hold; money that goes back, at our wish or not. The success
+// of a checkout session is not among them: it tells what the page asked for and
+// not what came. More types are harmless and cost a stored row each.
 func Events() []string {
 	return []string{
 		"payment_intent.succeeded", "payment_intent.amount_capturable_updated", "payment_intent.processing",
-		"checkout.session.async_payment_failed", "checkout.session.expired",
-		"charge.refunded", "refund.updated", "refund.failed",
-		"charge.dispute.created", "charge.dispute.closed",
+		"payment_intent.canceled", "checkout.session.async_payment_failed", "checkout.session.expired",
+		"refund.created", "refund.updated", "refund.failed",
+		"charge.dispute.created", "charge.dispute.updated", "charge.dispute.closed",
+		"charge.dispute.funds_withdrawn", "charge.dispute.funds_reinstated",
 	}
 }

@@ -110,6 +110,99 @@ func TestEvents(t *testing.T) {
 	}
 }
 
+func TestEventsOfCaptures(t *testing.T) {
+	t.Parallel()
+	e, err := deliver(hooked(), envelope(t, "payment_intent.succeeded", `{"id":"pi_1","status":"succeeded","amount":1230,
+		"amount_received":1000,"currency":"eur","metadata":{"attempt_id":"att-1","capture_attempt_id":"att-2"}}`))
+	require.NoError(t, err)
+	require.Equal(t, "att-2", e.AttemptID, "the capture's, not the authorization's")
+	require.Equal(t, &psp.Outcome{
+		Status: psp.Succeeded, Ref: "pi_1", PaymentRef: "pi_1", Amount: money.New(1000, "EUR"),
+	}, e.Outcome)
+}
+
+func TestEventsOfRefundsOfOurs(t *testing.T) {
+	t.Parallel()
+	event := func(kind, status, more string) psp.Event {
+		e, err := deliver(hooked(), envelope(t, kind, `{"id":"re_1","payment_intent":"pi_1","status":"`+status+`","amount":500,
+			"currency":"eur","metadata":{"attempt_id":"att-2"}`+more+`}`))
+		require.NoError(t, err)
+		require.Equal(t, "att-2", e.AttemptID)
+		require.Nil(t, e.Elsewhere)
+		return e
+	}
+	for _, status := range []string{"pending", "requires_action", "succeeded", "sleeping", ""} {
+		for _, kind := range []string{"refund.created", "refund.updated", "charge.refund.updated"} {
+			require.Nil(t, event(kind, status, "").Outcome, "%s, %s: a reason to look", kind, status)
+		}
+	}
+	out := psp.Outcome{Status: psp.Declined, Ref: "re_1", PaymentRef: "pi_1", Amount: money.New(500, "EUR")}
+	out.Decline, out.Code = payment.ExpiredCard, "expired_or_canceled_card"
+	require.Equal(t, &out, event("refund.failed", "failed", `,"failure_reason":"expired_or_canceled_card"`).Outcome)
+	out.Decline, out.Code = payment.Cancelled, "canceled"
+	require.Equal(t, &out, event("refund.updated", "canceled", "").Outcome)
+	require.Nil(t, event("refund.failed", "failed", `,"currency":"eux"`).Outcome, "an amount we cannot read")
+}
+
+func TestEventsOfMoneyElsewhere(t *testing.T) {
+	t.Parallel()
+	const refund, dispute = payment.ElsewhereRefund, payment.ElsewhereDispute
+	took := `,"balance_transactions":[{"id":"txn_1","amount":-500}]`
+	for _, tc := range []struct {
+		kind, status, more string
+		want               payment.ElsewhereKind
+		state              payment.AttemptState
+	}{
+		{"refund.created", "succeeded", `,"balance_transaction":"txn_1"`, refund, payment.Done},
+		{"refund.created", "succeeded", `,"balance_transaction":null`, "", ""},
+		{"refund.created", "pending", "", refund, payment.Working},
+		{"refund.updated", "requires_action", "", refund, payment.Working},
+		{"refund.updated", "canceled", "", refund, payment.Closed},
+		{"refund.failed", "failed", "", refund, payment.Closed},
+		{"charge.refund.updated", "failed", "", refund, payment.Closed},
+		{"refund.updated", "sleeping", "", "", ""},
+		{"refund.failed", "failed", `,"currency":"eux"`, "", ""},
+		{"refund.failed", "failed", `,"payment_intent":""`, "", ""},
+		{"charge.dispute.created", "needs_response", took, dispute, payment.Working},
+		{"charge.dispute.created", "needs_response", "", "", ""},
+		{"charge.dispute.funds_withdrawn", "needs_response", took, dispute, payment.Working},
+		{"charge.dispute.updated", "under_review", took, dispute, payment.Working},
+		{"charge.dispute.closed", "lost", took, dispute, payment.Done},
+		{"charge.dispute.closed", "won", took, dispute, payment.Closed},
+		{"charge.dispute.funds_reinstated", "won", took, dispute, payment.Closed},
+		{"charge.dispute.created", "warning_needs_response", "", "", ""},
+		{"charge.dispute.closed", "warning_closed", "", "", ""},
+		{"charge.dispute.created", "prevented", "", "", ""},
+		{"charge.dispute.updated", "new", took, "", ""},
+	} {
+		t.Run(tc.kind+" "+tc.status+tc.more, func(t *testing.T) {
+			t.Parallel()
+			e, err := deliver(hooked(), envelope(t, tc.kind, `{"id":"x_1","payment_intent":"pi_1","amount":500,"currency":"eur",
+				"status":"`+tc.status+`","metadata":{}`+tc.more+`}`))
+			require.NoError(t, err)
+			require.Empty(t, e.AttemptID)
+			require.Nil(t, e.Outcome)
+			require.Equal(t, "x_1", e.Ref)
+			if tc.want == "" {
+				require.Nil(t, e.Elsewhere)
+				return
+			}
+			require.Equal(t, "pi_1", e.PaymentRef)
+			require.Equal(t, &payment.Elsewhere{Kind: tc.want, Ref: "x_1", State: tc.state, Amount: money.New(500, "EUR")}, e.Elsewhere)
+		})
+	}
+}
+
+func TestEveryEventWeAskForIsRead(t *testing.T) {
+	t.Parallel()
+	object := `{"id":"x_1","payment_intent":"pi_1","amount":500,"currency":"eur","metadata":{"attempt_id":"att-1"}}`
+	for _, kind := range Events() {
+		e, err := deliver(hooked(), envelope(t, kind, object))
+		require.NoError(t, err)
+		require.NotEmpty(t, e.AttemptID+e.Ref+e.PaymentRef, kind)
+	}
+}
+
 func TestEventsOfOthers(t *testing.T) {
 	t.Parallel()
 	t.Run("a payment that is not ours proves nothing", func(t *testing.T) {

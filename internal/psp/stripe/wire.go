@@ -14,6 +14,9 @@ import (
 const (
 	metaAttempt = "attempt_id"
 	metaKind    = "kind" // of a charge, for who reads the dashboard
+	// metaCapture is written on the payment by its capture. A capture has no object
+	// of its own, so this is how ours is told from one made at the dashboard.
+	metaCapture = "capture_attempt_id"
 )
 
 // session is the part of a Checkout Session that we read.
@@ -42,6 +45,7 @@ type paymentIntent struct {
 	AmountCapturable   int64              `json:"amount_capturable"`
 	AmountReceived     int64              `json:"amount_received"`
 	Currency           string             `json:"currency"`
+	CaptureMethod      string             `json:"capture_method"`
 	CancellationReason string             `json:"cancellation_reason"`
 	Metadata           map[string]string  `json:"metadata"`
 	LastPaymentError   *refusal           `json:"last_payment_error"`
@@ -51,6 +55,7 @@ type paymentIntent struct {
 type charge struct {
 	ID                 string                         `json:"id"`
 	PaymentIntent      expandable[paymentIntent]      `json:"payment_intent"`
+	AmountRefunded     int64                          `json:"amount_refunded"`
 	Metadata           map[string]string              `json:"metadata"`
 	BalanceTransaction expandable[balanceTransaction] `json:"balance_transaction"`
 	Details            struct {
@@ -67,21 +72,30 @@ type balanceTransaction struct {
 }
 
 type refund struct {
-	ID            string                    `json:"id"`
-	Status        string                    `json:"status"`
-	Amount        int64                     `json:"amount"`
-	Currency      string                    `json:"currency"`
-	FailureReason string                    `json:"failure_reason"`
-	Metadata      map[string]string         `json:"metadata"`
-	PaymentIntent expandable[paymentIntent] `json:"payment_intent"`
+	ID                 string                         `json:"id"`
+	Status             string                         `json:"status"`
+	Amount             int64                          `json:"amount"`
+	Currency           string                         `json:"currency"`
+	Reason             string                         `json:"reason"`
+	FailureReason      string                         `json:"failure_reason"`
+	Metadata           map[string]string              `json:"metadata"`
+	PaymentIntent      expandable[paymentIntent]      `json:"payment_intent"`
+	BalanceTransaction expandable[balanceTransaction] `json:"balance_transaction"`
 }
 
 func (r refund) id() string { return r.ID }
 
 type dispute struct {
-	ID            string                    `json:"id"`
-	PaymentIntent expandable[paymentIntent] `json:"payment_intent"`
+	ID                  string                    `json:"id"`
+	Livemode            bool                      `json:"livemode"`
+	Status              string                    `json:"status"`
+	Amount              int64                     `json:"amount"`
+	Currency            string                    `json:"currency"`
+	PaymentIntent       expandable[paymentIntent] `json:"payment_intent"`
+	BalanceTransactions []balanceTransaction      `json:"balance_transactions"` // funds withdrawn, then reinstated
 }
+
+func (d dispute) id() string { return d.ID }
 
 // event is the envelope of a webhook.
 type event struct {
@@ -169,9 +183,12 @@ func checkoutForm(c psp.Checkout) (url.Values, error) {
 	return form, nil
 }
 
+// captureManual is the capture method of a payment that is held until we take it.
+const captureManual = "manual"
+
 func captureMethod(k payment.Kind) string {
 	if k == payment.Authorization {
-		return "manual"
+		return captureManual
 	}
 	return "automatic"
 }

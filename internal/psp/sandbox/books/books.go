@@ -78,9 +78,9 @@ type Checkout struct {
 	DecidedAt   time.Time // from here on the page is over; zero while undecided
 	SettlesAt   time.Time // from here on the result counts; zero for none and for Never
 	PaymentID   string
-	Captured    int64 // minor units; of an authorization zero until its capture
+	Captured    int64 // minor units; of an authorization what its captures took so far
 	Refunded    int64
-	VoidedAt    time.Time
+	VoidedAt    time.Time // the rest of the hold was given back
 }
 
 // State is how a checkout stands.
@@ -91,8 +91,8 @@ const (
 	Open       State = "open"
 	Closed     State = "closed" // by its owner, or its time ran out
 	Processing State = "processing"
-	Held       State = "held"
-	Taken      State = "taken"
+	Held       State = "held"  // all of it, or what captures have left
+	Taken      State = "taken" // and nothing is held any more
 	Voided     State = "voided"
 	Lapsed     State = "lapsed" // the hold ended by itself
 	Declined   State = "declined"
@@ -112,15 +112,23 @@ func (c Checkout) At(now time.Time) State {
 		return Processing
 	case c.Verdict.Result == Failure:
 		return Declined
+	case c.Captured == c.Amount.Minor:
+		return Taken
+	case c.holds(now):
+		return Held
 	case c.Captured > 0:
 		return Taken
 	case !c.VoidedAt.IsZero():
 		return Voided
-	case !now.Before(c.HoldUntil()):
-		return Lapsed
 	}
-	return Held
+	return Lapsed
 }
+
+// holds reports whether the rest of a hold is neither given back nor over.
+func (c Checkout) holds(now time.Time) bool { return c.VoidedAt.IsZero() && now.Before(c.HoldUntil()) }
+
+// Rest is what a hold may still be captured or voided for, as long as it stands.
+func (c Checkout) Rest() money.Amount { return money.New(c.Amount.Minor-c.Captured, c.Amount.Currency) }
 
 // HoldUntil is the end of the hold of an authorization that was paid.
 func (c Checkout) HoldUntil() time.Time { return c.SettlesAt.Add(HoldLimit) }

@@ -54,6 +54,22 @@ func voided(c *books.Checkout) {
 	c.VoidedAt = noon.Add(20 * time.Minute)
 }
 
+// inPart is a hold of which a capture took 400.
+func inPart(c *books.Checkout) {
+	held(c)
+	c.Captured = 400
+}
+
+func inPartThenVoided(c *books.Checkout) {
+	voided(c)
+	c.Captured = 400
+}
+
+func captured(c *books.Checkout) {
+	held(c)
+	c.Captured = c.Amount.Minor
+}
+
 func TestACheckoutIsWhatItsTimesSay(t *testing.T) {
 	t.Parallel()
 	const minute = time.Minute
@@ -81,6 +97,10 @@ func TestACheckoutIsWhatItsTimesSay(t *testing.T) {
 		"hold that was given back":           {voided, 20 * minute, books.Voided},
 		"hold that was given back, later":    {voided, 15*minute + books.HoldLimit, books.Voided},
 		"hold that is still being worked on": {held, 12 * minute, books.Processing},
+		"hold that was captured":             {captured, 20 * minute, books.Taken},
+		"hold captured in part":              {inPart, 20 * minute, books.Held},
+		"hold captured in part, its end":     {inPart, 15*minute + books.HoldLimit, books.Taken},
+		"hold captured in part, then voided": {inPartThenVoided, 20 * minute, books.Taken},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -117,6 +137,15 @@ func TestWhatMoneyAllows(t *testing.T) {
 		"refund of all":                       {decided(books.Success), payment.OpRefund, money.New(1000, "EUR"), later, ""},
 		"refund of the rest":                  {refunded, payment.OpRefund, money.New(600, "EUR"), later, ""},
 		"refund of more than the rest":        {refunded, payment.OpRefund, money.New(601, "EUR"), later, books.TooMuch},
+		"capture of the rest":                 {inPart, payment.OpCapture, money.New(600, "EUR"), later, ""},
+		"capture of more than the rest":       {inPart, payment.OpCapture, money.New(601, "EUR"), later, books.TooMuch},
+		"capture of a rest that lapsed":       {inPart, payment.OpCapture, money.New(1, "EUR"), books.HoldLimit + later, books.HoldExpired},
+		"capture of a rest that was voided":   {inPartThenVoided, payment.OpCapture, money.New(1, "EUR"), later, books.AlreadyVoided},
+		"capture of nothing that is left":     {captured, payment.OpCapture, money.New(1, "EUR"), later, books.AlreadyCaptured},
+		"void of the rest":                    {inPart, payment.OpVoid, money.Amount{}, later, ""},
+		"void of a rest that was voided":      {inPartThenVoided, payment.OpVoid, money.New(600, "EUR"), later, books.AlreadyCaptured},
+		"refund of a part while some is held": {inPart, payment.OpRefund, money.New(400, "EUR"), later, ""},
+		"refund of what is only held":         {inPart, payment.OpRefund, money.New(401, "EUR"), later, books.TooMuch},
 		"refund of a hold":                    {held, payment.OpRefund, money.New(1, "EUR"), later, books.NotCaptured},
 		"refund of a lapsed hold":             {held, payment.OpRefund, money.New(1, "EUR"), books.HoldLimit + later, books.NotCaptured},
 	} {

@@ -26,6 +26,27 @@ func Magic(amount money.Amount) (v Verdict, ok bool) {
 	return Verdict{}, false
 }
 
+// Doubt is what a caller gets to know of an order that was carried out.
+type Doubt string
+
+// Doubts.
+const (
+	NoDoubt     Doubt = ""
+	LostAnswer  Doubt = "lost answer" // only looks tell, and those after the delay
+	LostForGood Doubt = "lost"        // looks tell nothing either
+)
+
+// MagicDoubt is what the caller of an order of this amount gets to know.
+func MagicDoubt(amount money.Amount) Doubt {
+	switch amount.Minor % 1000 {
+	case 107:
+		return LostAnswer
+	case 108:
+		return LostForGood
+	}
+	return NoDoubt
+}
+
 // MagicRefund is what becomes of a refund of this amount once it is accepted.
 func MagicRefund(amount money.Amount) Verdict {
 	switch amount.Minor % 1000 {

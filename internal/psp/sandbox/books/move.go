@@ -43,7 +43,7 @@ const (
 	OtherCurrency   = "other_currency"
 	AlreadyCaptured = "already_captured"
 	AlreadyVoided   = "already_voided"
-	HoldExpired     = "hold_expired"
+	HoldExpired     = payment.CodeAuthorizationExpired
 	NotCaptured     = "not_captured"
 	TooMuch         = "amount_too_large"
 )
@@ -60,22 +60,35 @@ func (c Checkout) Refuses(o Order, now time.Time) string {
 	case Held, Taken, Lapsed:
 	}
 	switch {
+	case o.Operation == payment.OpVoid && state == Taken:
+		return AlreadyCaptured
+	case o.Operation == payment.OpVoid: // whatever its amount says
+		return ""
 	case o.Amount.Currency != c.Amount.Currency:
 		return OtherCurrency
 	case o.Operation == payment.OpRefund:
-		return c.refusesRefund(o, state)
-	case state == Taken:
-		return AlreadyCaptured
-	case o.Operation == payment.OpCapture && state == Lapsed:
-		return HoldExpired
-	case o.Operation == payment.OpCapture && o.Amount.Minor > c.Amount.Minor:
+		return c.refusesRefund(o)
+	case state != Held:
+		return c.HoldEnded()
+	case o.Amount.Minor > c.Rest().Minor:
 		return TooMuch
 	}
 	return ""
 }
 
-func (c Checkout) refusesRefund(o Order, state State) string {
-	if state != Taken {
+// HoldEnded says why nothing of a payment can be captured any more.
+func (c Checkout) HoldEnded() string {
+	switch {
+	case c.Captured == c.Amount.Minor:
+		return AlreadyCaptured
+	case !c.VoidedAt.IsZero():
+		return AlreadyVoided
+	}
+	return HoldExpired
+}
+
+func (c Checkout) refusesRefund(o Order) string {
+	if c.Captured == 0 {
 		return NotCaptured
 	}
 	if o.Amount.Minor > c.Captured-c.Refunded {

@@ -1,0 +1,8 @@
+package payment
+
+// HoldTerms says what a provider allows with money that it holds. The zero
+// value is the widest: captured in any number of parts, the rest stays held.
+type HoldTerms struct {
+	Once         bool // a hold is captured once, in whole or in part
+	RestReleased bool // what a capture leaves is given back by itself, at once
+}
