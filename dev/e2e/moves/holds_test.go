@@ -24,7 +24,7 @@ func TestHolds(t *testing.T) {
 	// Last, because it moves everybody's clock.
 	t.Run("a capture after the hold has lapsed is rejected as expired", func(t *testing.T) {
 		s := w.story(t)
-		x := s.bought(shopify.KindAuthorization, 100_00, goodCard)
+		x := s.bought(shopify.KindAuthorization, goodCard)
 		w.Clock.Skip(8 * 24 * time.Hour)
 		x.capture(100_00).rejected(holdExpired)
 		x.becomes(payment.Expired)
@@ -38,12 +38,12 @@ func TestHolds(t *testing.T) {
 func holdsAtStripe(t *testing.T, w *world) {
 	t.Helper()
 	w.tell(t, "the shop is told until when the money is held", func(s *story) {
-		x := s.bought(shopify.KindAuthorization, 100_00, goodCard)
+		x := s.bought(shopify.KindAuthorization, goodCard)
 		require.NotNil(s, x.booked().AuthorizationExpiresAt)
 		require.WithinDuration(s, w.Clock.Now().Add(7*24*time.Hour), *x.booked().AuthorizationExpiresAt, 12*time.Hour)
 	})
 	w.tell(t, "a hold is captured in whole, and refunded in two parts", func(s *story) {
-		x := s.bought(shopify.KindAuthorization, 100_00, goodCard)
+		x := s.bought(shopify.KindAuthorization, goodCard)
 		require.Equal(s, int64(100_00), s.total().Held)
 		x.capture(100_00).resolved()
 		x.becomes(payment.Captured)
@@ -55,7 +55,7 @@ func holdsAtStripe(t *testing.T, w *world) {
 		s.agree(stripe.Totals{Captured: 100_00, Refunded: 100_00})
 	})
 	w.tell(t, "a capture of a part lets the rest go where the provider captures once", func(s *story) {
-		x := s.bought(shopify.KindAuthorization, 100_00, goodCard)
+		x := s.bought(shopify.KindAuthorization, goodCard)
 		x.capture(60_00).resolved()
 		x.capture(40_00).rejected(processingError)
 		x.void().rejected(processingError) // nothing is held any more
@@ -64,7 +64,7 @@ func holdsAtStripe(t *testing.T, w *world) {
 		s.agree(stripe.Totals{Captured: 60_00, Refunded: 60_00})
 	})
 	w.tell(t, "a void lets the whole hold go, once", func(s *story) {
-		x := s.bought(shopify.KindAuthorization, 100_00, goodCard)
+		x := s.bought(shopify.KindAuthorization, goodCard)
 		x.void().resolved()
 		x.becomes(payment.Voided)
 		x.void().rejected(processingError)
@@ -73,7 +73,7 @@ func holdsAtStripe(t *testing.T, w *world) {
 		s.agree(stripe.Totals{})
 	})
 	w.tell(t, "a void and a capture at once: one of them happens", func(s *story) {
-		x := s.bought(shopify.KindAuthorization, 100_00, goodCard)
+		x := s.bought(shopify.KindAuthorization, goodCard)
 		capture, void := x.capture(100_00), x.void()
 		s.soon("both are answered", func() bool { return capture.answered() && void.answered() })
 		if capture.booked().State == shopify.StateResolved {
@@ -87,7 +87,7 @@ func holdsAtStripe(t *testing.T, w *world) {
 		s.agree(stripe.Totals{})
 	})
 	w.tell(t, "a capture of more than is held is rejected, and the hold stays", func(s *story) {
-		x := s.bought(shopify.KindAuthorization, 100_00, goodCard)
+		x := s.bought(shopify.KindAuthorization, goodCard)
 		x.capture(100_01).rejected(processingError)
 		s.agree(stripe.Totals{Held: 100_00})
 		x.capture(99_99).resolved()

@@ -18,7 +18,7 @@ func TestRefunds(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.tell(t, "a refund that the provider accepts is told at once and done by its message", func(s *story) {
-		x := s.bought(shopify.KindSale, 100_00, goodCard)
+		x := s.bought(shopify.KindSale, goodCard)
 		s.fails("refunds.create", faults.SlowSettle, x.intent().ID, 1)
 		x.refund(70_00).resolved()
 		refund := s.books().Refunds[0]
@@ -29,7 +29,7 @@ func TestRefunds(t *testing.T) {
 		s.agree(stripe.Totals{Captured: 100_00, Refunded: 70_00})
 	})
 	w.tell(t, "a refund that stays pending for a while is done by a look-up when no message comes", func(s *story) {
-		x := s.bought(shopify.KindSale, 100_00, slowRefund)
+		x := s.bought(shopify.KindSale, slowRefund)
 		s.silent(x.intent().ID)
 		m := x.refund(100_00)
 		m.resolved()
@@ -38,7 +38,7 @@ func TestRefunds(t *testing.T) {
 		s.agree(stripe.Totals{Captured: 100_00, Refunded: 100_00})
 	})
 	w.tell(t, "a refund that fails after it was accepted is booked back, shown to a person, and never answered again", func(s *story) {
-		x := s.bought(shopify.KindSale, 100_00, goodCard)
+		x := s.bought(shopify.KindSale, goodCard)
 		s.fails("refunds.create", faults.SlowSettle, x.intent().ID, 1)
 		m := x.refund(100_00)
 		m.resolved()
@@ -49,7 +49,7 @@ func TestRefunds(t *testing.T) {
 		require.Equal(s, payment.Captured, x.show().State)
 	})
 	w.tell(t, "a refund that fails after it was done is booked back and shown to a person", func(s *story) {
-		x := s.bought(shopify.KindSale, 100_00, lostRefund)
+		x := s.bought(shopify.KindSale, lostRefund)
 		m := x.refund(100_00)
 		m.resolved()
 		x.needs(payment.RefundFailed)
@@ -75,7 +75,7 @@ func TestRefunds(t *testing.T) {
 		s.agree(stripe.Totals{Captured: 100_00, Refunded: 100_00})
 	})
 	w.tell(t, "a refund that the provider declines is rejected, and its claim is free again", func(s *story) {
-		x := s.bought(shopify.KindSale, 100_00, goodCard)
+		x := s.bought(shopify.KindSale, goodCard)
 		// Somebody was quicker, and his message does not come.
 		speak := s.silent(x.intent().ID)
 		require.Equal(s, http.StatusOK, s.hand("/_refund/"+x.intent().ID+"?amount=6000"))
@@ -91,7 +91,7 @@ func TestMoneyThatMovesElsewhere(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.tell(t, "a refund in the provider's dashboard is booked, shown, and taken off what may still be refunded", func(s *story) {
-		x := s.bought(shopify.KindSale, 100_00, goodCard)
+		x := s.bought(shopify.KindSale, goodCard)
 		require.Equal(s, http.StatusOK, s.hand("/_refund/"+x.intent().ID+"?amount=6000"))
 		x.needs(payment.RefundElsewhere)
 		x.refund(40_01).rejected(processingError)
@@ -99,7 +99,7 @@ func TestMoneyThatMovesElsewhere(t *testing.T) {
 		s.agree(stripe.Totals{Captured: 100_00, Refunded: 100_00, RefundedElsewhere: 60_00})
 	})
 	w.tell(t, "an open dispute is shown and stops refunds; a lost one is the merchant's loss", func(s *story) {
-		x := s.bought(shopify.KindSale, 100_00, goodCard)
+		x := s.bought(shopify.KindSale, goodCard)
 		require.Equal(s, http.StatusOK, s.hand("/_dispute/"+x.intent().ID))
 		x.needs(payment.Disputed)
 		x.refund(1_00).rejected(processingError)
@@ -112,7 +112,7 @@ func TestMoneyThatMovesElsewhere(t *testing.T) {
 		require.Zero(s, one[ledger](s, selectLedger).Disputed)
 	})
 	w.tell(t, "a dispute that is won gives the money back to the merchant, who may refund it", func(s *story) {
-		x := s.bought(shopify.KindSale, 100_00, goodCard)
+		x := s.bought(shopify.KindSale, goodCard)
 		require.Equal(s, http.StatusOK, s.hand("/_dispute/"+x.intent().ID+"?amount=4000"))
 		x.needs(payment.Disputed)
 		require.Equal(s, http.StatusOK, s.hand("/_dispute/"+s.books().Disputes[0].ID+"/win"))
@@ -120,7 +120,7 @@ func TestMoneyThatMovesElsewhere(t *testing.T) {
 		s.agree(stripe.Totals{Captured: 100_00})
 	})
 	w.tell(t, "more gone than came is booked as it is and shown to a person", func(s *story) {
-		x := s.bought(shopify.KindSale, 100_00, goodCard)
+		x := s.bought(shopify.KindSale, goodCard)
 		x.refund(80_00).resolved()
 		require.Equal(s, http.StatusOK, s.hand("/_dispute/"+x.intent().ID+"?amount=10000"))
 		x.needs(payment.Overdrawn)

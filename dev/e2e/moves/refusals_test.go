@@ -44,7 +44,7 @@ func TestBusinessRefusalsAreAnswered(t *testing.T) {
 		s.agree(stripe.Totals{})
 	})
 	w.tell(t, "of a sale that is taken: too much, in another currency, of nothing, a capture, a void", func(s *story) {
-		x := s.bought(shopify.KindSale, 100_00, goodCard)
+		x := s.bought(shopify.KindSale, goodCard)
 		x.ask(shopify.RefundSession, "100.01", "EUR").rejected(processingError)
 		x.ask(shopify.RefundSession, "10.00", "USD").rejected(processingError)
 		x.ask(shopify.RefundSession, "0.00", "EUR").rejected(processingError)
@@ -54,13 +54,13 @@ func TestBusinessRefusalsAreAnswered(t *testing.T) {
 		require.Empty(s, s.books().Refunds)
 	})
 	w.tell(t, "of a payment that is fully refunded", func(s *story) {
-		x := s.bought(shopify.KindSale, 100_00, goodCard)
+		x := s.bought(shopify.KindSale, goodCard)
 		x.refund(100_00).resolved()
 		x.refund(100_00).rejected(processingError)
 		s.agree(stripe.Totals{Captured: 100_00, Refunded: 100_00})
 	})
 	w.tell(t, "the same session sent again is the same refund", func(s *story) {
-		x := s.bought(shopify.KindSale, 100_00, goodCard)
+		x := s.bought(shopify.KindSale, goodCard)
 		m := x.refund(40_00)
 		for range 5 {
 			again, err := s.Shopify.RepeatSession(s.Context(), m.GID)
@@ -81,7 +81,7 @@ func TestMalformedRequestsLeaveNothing(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	s := w.story(t)
-	x := s.bought(shopify.KindSale, 100_00, goodCard)
+	x := s.bought(shopify.KindSale, goodCard)
 	client := w.asShopify(t)
 	body := func(change map[string]any) map[string]any {
 		all := map[string]any{

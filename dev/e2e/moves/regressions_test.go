@@ -29,7 +29,7 @@ func TestWhatHurtOthers(t *testing.T) {
 }
 
 func twoOfSixty(s *story) {
-	x := s.bought(shopify.KindSale, 100_00, goodCard)
+	x := s.bought(shopify.KindSale, goodCard)
 	first, second := x.refund(60_00), x.refund(60_00)
 	s.soon("both are answered", func() bool { return first.answered() && second.answered() })
 	if first.booked().State != shopify.StateResolved {
@@ -42,7 +42,7 @@ func twoOfSixty(s *story) {
 }
 
 func serverError(s *story) {
-	x := s.bought(shopify.KindSale, 100_00, goodCard)
+	x := s.bought(shopify.KindSale, goodCard)
 	pi := x.intent().ID
 	s.fails("refunds.create", faults.ErrorAfter, pi, 1)
 	lift, speak := s.unreadable(pi), s.silent(pi)
@@ -71,7 +71,7 @@ func (x *sale) attempt(op payment.Operation) payment.AttemptState {
 }
 
 func replayedActivity(s *story) {
-	x := s.bought(shopify.KindSale, 100_00, goodCard)
+	x := s.bought(shopify.KindSale, goodCard)
 	held := s.fails("refunds.create", faults.HoldReply, x.intent().ID, 2)
 	m := x.refund(30_00)
 	// The first run of the activity ends by its timeout, and so does the second; each has sent the refund.
@@ -82,7 +82,7 @@ func replayedActivity(s *story) {
 }
 
 func everyKey(s *story) {
-	hold := s.bought(shopify.KindAuthorization, 100_00, goodCard)
+	hold := s.bought(shopify.KindAuthorization, goodCard)
 	hold.capture(80_00).resolved()
 	hold.refund(30_00).resolved()
 	hold.refund(30_00).resolved()
@@ -96,7 +96,7 @@ func everyKey(s *story) {
 }
 
 func secondCapture(s *story) {
-	x := s.bought(shopify.KindAuthorization, 100_00, goodCard)
+	x := s.bought(shopify.KindAuthorization, goodCard)
 	pi := x.intent().ID
 	s.fails("payment_intents.capture", faults.LoseReply, pi, 1)
 	lift, speak := s.unreadable(pi), s.silent(pi)
@@ -128,7 +128,7 @@ func captures(x *sale) int {
 }
 
 func lateUnknown(s *story) {
-	x := s.bought(shopify.KindSale, 100_00, goodCard)
+	x := s.bought(shopify.KindSale, goodCard)
 	pi := x.intent().ID
 	lost := s.fails("refunds.create", faults.LoseReply, pi, 1)
 	lift, speak := s.unreadable(pi), s.silent(pi)

@@ -60,10 +60,13 @@ func (x *sale) pay(page, card string) string {
 	return back
 }
 
+// taken is what every payment here takes or holds, in cents.
+const taken = 100_00
+
 // bought is a sale or hold that was paid and resolved.
-func (s *story) bought(kind shopify.PaymentKind, minor int64, card string) *sale {
+func (s *story) bought(kind shopify.PaymentKind, card string) *sale {
 	s.Helper()
-	x := s.begin(kind, minor)
+	x := s.begin(kind, taken)
 	back := x.pay(x.choose(), card)
 	_, err := x.buyer.Return(x.Context(), back)
 	require.NoError(x, err)

@@ -128,9 +128,6 @@ func (s *story) fails(call string, kind faults.Kind, match string, times int) fa
 	return f
 }
 
-// lift ends the fault.
-func (f fault) lift() { f.Stripe.Faults().Disarm(f.id) }
-
 func (f fault) fired() int {
 	for _, rule := range f.Stripe.Faults().Status().Rules {
 		if rule.ID == f.id {
