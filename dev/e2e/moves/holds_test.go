@@ -99,7 +99,7 @@ func holdsAtStripe(t *testing.T, w *world) {
 func holdsAtSandbox(t *testing.T, w *world) {
 	t.Helper()
 	w.tell(t, "a hold is captured in parts, and a void lets the rest go", func(s *story) {
-		x := s.begin(shopify.KindAuthorization, 100_00)
+		x := s.begin(shopify.KindAuthorization)
 		x.paySandbox()
 		x.capture(30_00).resolved()
 		x.capture(20_00).resolved()

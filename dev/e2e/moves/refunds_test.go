@@ -57,7 +57,7 @@ func TestRefunds(t *testing.T) {
 		s.agree(stripe.Totals{Captured: 100_00})
 	})
 	w.tell(t, "a refund of a payment in doubt waits for evidence of the payment", func(s *story) {
-		x := s.begin(shopify.KindSale, 100_00)
+		x := s.begin(shopify.KindSale)
 		page := x.choose()
 		checkout := page[len(s.StripeURL+"/c/pay/"):]
 		lift, speak := s.unreadable(checkout), s.silent(checkout)

@@ -34,7 +34,7 @@ func TestBusinessRefusalsAreAnswered(t *testing.T) {
 		s.agree(stripe.Totals{})
 	})
 	w.tell(t, "of a payment that was decided without money", func(s *story) {
-		x := s.begin(shopify.KindSale, 100_00)
+		x := s.begin(shopify.KindSale)
 		x.choose()
 		x.expire()
 		s.soon("the payment is rejected", func() bool { return x.booked().State == shopify.StateRejected })

@@ -145,7 +145,7 @@ func lateUnknown(s *story) {
 }
 
 func declineThenPay(s *story) {
-	x := s.begin(shopify.KindSale, 100_00)
+	x := s.begin(shopify.KindSale)
 	page := x.choose()
 	x.pay(page, "delayed_failure")
 	s.soon("the bank refuses", func() bool { return x.attempt(payment.OpCharge) == payment.Declined })
@@ -162,7 +162,7 @@ func declineThenPay(s *story) {
 }
 
 func backAndMessage(s *story) {
-	x := s.begin(shopify.KindSale, 100_00)
+	x := s.begin(shopify.KindSale)
 	page := x.choose()
 	s.fails("hosted.pay", faults.WebhookBeforeReply, page[strings.LastIndex(page, "/")+1:], 1)
 	back := x.pay(page, goodCard)

@@ -26,22 +26,21 @@ const (
 type sale struct {
 	*story
 	shopify.SessionAnswer
-	minor int64
 }
 
 // decimal writes minor units of euros.
 func decimal(minor int64) string { return fmt.Sprintf("%d.%02d", minor/100, minor%100) }
 
 // begin has a payment session accepted.
-func (s *story) begin(kind shopify.PaymentKind, minor int64) *sale {
+func (s *story) begin(kind shopify.PaymentKind) *sale {
 	s.Helper()
 	answer, err := s.Shopify.StartSession(s.Context(), shopify.SessionRequest{
-		Shop: s.shop, Amount: decimal(minor), Currency: "EUR", Kind: kind, Test: true, Tries: 3,
+		Shop: s.shop, Amount: decimal(taken), Currency: "EUR", Kind: kind, Test: true, Tries: 3,
 		Customer: &shopify.Customer{Email: "buyer@example.com", Locale: "en"},
 	})
 	require.NoError(s, err)
 	require.True(s, answer.Accepted, "%d %s %s", answer.Status, answer.Body, answer.Error)
-	return &sale{story: s, SessionAnswer: answer, minor: minor}
+	return &sale{story: s, SessionAnswer: answer}
 }
 
 // choose presses the card's button and answers the provider's page.
@@ -66,7 +65,7 @@ const taken = 100_00
 // bought is a sale or hold that was paid and resolved.
 func (s *story) bought(kind shopify.PaymentKind, card string) *sale {
 	s.Helper()
-	x := s.begin(kind, taken)
+	x := s.begin(kind)
 	back := x.pay(x.choose(), card)
 	_, err := x.buyer.Return(x.Context(), back)
 	require.NoError(x, err)
