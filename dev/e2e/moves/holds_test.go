@@ -16,7 +16,7 @@ import (
 // TestHolds tells what may become of money that is held.
 func TestHolds(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newWorld(t, hurried)
 	t.Run("stories", func(t *testing.T) {
 		holdsAtStripe(t, w)
 		holdsAtSandbox(t, w)

@@ -16,7 +16,7 @@ import (
 // TestRefunds tells how refunds end, and what becomes of those that the provider decides later.
 func TestRefunds(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newWorld(t, hurried)
 	w.tell(t, "a refund that the provider accepts is told at once and done by its message", func(s *story) {
 		x := s.bought(shopify.KindSale, goodCard)
 		s.fails("refunds.create", faults.SlowSettle, x.intent().ID, 1)
@@ -89,7 +89,7 @@ func TestRefunds(t *testing.T) {
 // TestMoneyThatMovesElsewhere tells what becomes of refunds and chargebacks that nobody here asked for.
 func TestMoneyThatMovesElsewhere(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newWorld(t, hurried)
 	w.tell(t, "a refund in the provider's dashboard is booked, shown, and taken off what may still be refunded", func(s *story) {
 		x := s.bought(shopify.KindSale, goodCard)
 		require.Equal(s, http.StatusOK, s.hand("/_refund/"+x.intent().ID+"?amount=6000"))

@@ -19,7 +19,7 @@ import (
 // TestBusinessRefusalsAreAnswered: what cannot be done is accepted and rejected, and the books stay as they are.
 func TestBusinessRefusalsAreAnswered(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newWorld(t, hurried)
 	w.tell(t, "of a payment that we never had", func(s *story) {
 		// Shopify knows the session; we could not accept it.
 		answer, err := s.Shopify.StartSession(s.Context(), shopify.SessionRequest{
@@ -79,7 +79,7 @@ func TestBusinessRefusalsAreAnswered(t *testing.T) {
 // TestMalformedRequestsLeaveNothing: what is no session request is refused with the field and the reason.
 func TestMalformedRequestsLeaveNothing(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newWorld(t, hurried)
 	s := w.story(t)
 	x := s.bought(shopify.KindSale, goodCard)
 	client := w.asShopify(t)

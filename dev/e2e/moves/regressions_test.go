@@ -17,7 +17,7 @@ import (
 // TestWhatHurtOthers tells faults of other payment systems, each named by the issue in which it was reported.
 func TestWhatHurtOthers(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newWorld(t, hurried)
 	w.tell(t, "two refunds of 60 on 100 at once: one is done (hyperswitch #13182)", twoOfSixty)
 	w.tell(t, "a provider's 5xx is in doubt and never shown as processing (hyperswitch #13180)", serverError)
 	w.tell(t, "an activity that runs again refunds once (formance payments #750)", replayedActivity)

@@ -18,7 +18,7 @@ import (
 // parallel ones: a thousand runs on one payment leave a small machine no time for anybody else.
 func TestAThousandRefundsAtOnceGiveBackExactlyWhatWasTaken(t *testing.T) {
 	const sessions, elsewhere, each = 1000, 10, 100
-	s := newWorld(t).story(t)
+	s := newWorld(t, unhurried).story(t)
 	x := s.bought(shopify.KindSale, goodCard)
 	pi := x.intent().ID
 

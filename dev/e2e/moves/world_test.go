@@ -20,9 +20,12 @@ import (
 	"tillflow/standin/stripe"
 )
 
-// timing makes the service's patience short.
-const timing = `{"SendTimeout":"4s","SendWindow":"15s","RetryFirst":"100ms","RetryMax":"1s","FirstLook":"2s","LookMax":"2s",
+// hurried makes the service's patience short, unhurried is what production runs with.
+const (
+	hurried = `{"SendTimeout":"4s","SendWindow":"15s","RetryFirst":"100ms","RetryMax":"1s","FirstLook":"2s","LookMax":"2s",
 	"TellSteps":["200ms","500ms","1s"],"TellSlow":"2s","OperatorRetry":"2s"}`
+	unhurried = `{}`
+)
 
 const (
 	patience = time.Minute
@@ -39,7 +42,7 @@ type world struct {
 	used  atomic.Int64 // shops given to stories
 }
 
-func newWorld(t *testing.T) *world {
+func newWorld(t *testing.T, timing string) *world {
 	t.Helper()
 	dir := t.TempDir()
 	require.NoError(t, os.Chmod(filepath.Dir(dir), 0o711)) // the user that root lends PostgreSQL passes through

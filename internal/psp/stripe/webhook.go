@@ -137,27 +137,26 @@ func readIntent(e event, out *psp.Event) error {
 		return err
 	}
 	out.AttemptID, out.PaymentRef = p.Metadata[metaAttempt], p.ID
-	switch {
-	case e.Type == "payment_intent.succeeded" && p.Status == "succeeded":
+	// A message about a hold is a reason to look and no more: it names the charge
+	// without showing it, and until when the money is held stands there only.
+	if e.Type == "payment_intent.succeeded" && p.Status == "succeeded" {
 		if capture := p.Metadata[metaCapture]; capture != "" {
 			out.AttemptID, out.Ref = capture, p.ID // the money was taken by a capture of ours
 		}
-		prove(out, psp.Succeeded, p.AmountReceived, p.Currency)
-	case e.Type == "payment_intent.amount_capturable_updated" && p.Status == "requires_capture":
-		prove(out, psp.Authorized, p.AmountCapturable, p.Currency)
+		prove(out, p.AmountReceived, p.Currency)
 	}
 	return nil
 }
 
-// prove sets the outcome that the event shows. Where it cannot, because the
+// prove sets the money that the event shows as taken. Where it cannot, because the
 // object is not ours or its amount is not readable, the event stays a reason to
 // look: refusing it would only make Stripe send it for three days.
-func prove(out *psp.Event, status psp.Status, units int64, currency string) {
+func prove(out *psp.Event, units int64, currency string) {
 	amount, err := fromStripe(units, currency)
 	if err != nil || out.AttemptID == "" {
 		return
 	}
-	out.Outcome = &psp.Outcome{Status: status, Ref: out.Ref, PaymentRef: out.PaymentRef, Amount: amount}
+	out.Outcome = &psp.Outcome{Status: psp.Succeeded, Ref: out.Ref, PaymentRef: out.PaymentRef, Amount: amount}
 }
 
 // Events lists the event types that an endpoint of ours subscribes to: money
