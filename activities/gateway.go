@@ -92,7 +92,7 @@ type MoveInput struct{ OperationID string }
 // SubmitMove sends a capture, void or refund. A repeat is safe for the reasons
 // of OpenCheckout.
 func (g *Gateway) SubmitMove(ctx context.Context, in MoveInput) (payment.MoveView, error) {
-	send, err := g.Records.BeginMove(ctx, in.OperationID)
+	send, err := g.begin(ctx, in.OperationID)
 	if err != nil {
 		return payment.MoveView{}, plainErr(err)
 	}
@@ -112,6 +112,23 @@ func (g *Gateway) SubmitMove(ctx context.Context, in MoveInput) (payment.MoveVie
 	}
 	view, err := g.Records.LoadMove(ctx, in.OperationID)
 	return view, plainErr(err)
+}
+
+// begin begins a move. Where we know of the money without its name at the
+// provider, a look learns that first.
+func (g *Gateway) begin(ctx context.Context, operationID string) (payment.Send, error) {
+	send, err := g.Records.BeginMove(ctx, operationID)
+	if err != nil || send.Unnamed == "" {
+		return send, err
+	}
+	if _, err := g.lookLate(ctx, send.Unnamed); err != nil {
+		return send, err
+	}
+	send, err = g.Records.BeginMove(ctx, operationID)
+	if err == nil && send.Unnamed != "" {
+		err = payment.Errorf(payment.Unavailable, "the provider does not show the money of attempt %s: nothing was sent", send.Unnamed)
+	}
+	return send, err
 }
 
 // InquireMove looks an unfinished move up until it is decided; see WatchAttempt.

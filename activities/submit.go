@@ -6,6 +6,7 @@ import (
 
 	"tillflow/internal/payment"
 	"tillflow/internal/psp"
+	"tillflow/internal/safety"
 )
 
 // line is an open line to a provider for one attempt.
@@ -35,7 +36,7 @@ func (g *Gateway) open(ctx context.Context, send payment.Send) (*line, error) {
 // look if it was begun before ▸ send ▸ record what came back.
 func (g *Gateway) submit(ctx context.Context, line *line, call func(context.Context) (psp.Outcome, error)) (payment.View, error) {
 	send := line.send
-	if !fresh(send) {
+	if !fresh(send) && safety.InquireFirst.On() {
 		view, goOn, err := g.lookFirst(ctx, line)
 		if err != nil || !goOn {
 			return view, err
@@ -204,11 +205,6 @@ func (l *line) move() (func(context.Context) (psp.Outcome, error), error) {
 }
 
 func (l *line) finding(out psp.Outcome, by payment.EvidenceKind) payment.Finding {
-	if out.Status == psp.Authorized && out.ExpiresAt.IsZero() {
-		// The provider does not say how long it holds: its contract does, and the
-		// hold began after our request.
-		out.ExpiresAt = l.send.FirstSent.Add(l.connector.Contract().HoldLimit)
-	}
 	return payment.Finding{
 		AttemptID: l.send.Attempt.ID, Evidence: by, EvidenceRef: out.RequestID, State: out.Status.AttemptState(),
 		Ref: out.Ref, PaymentRef: out.PaymentRef, Amount: out.Amount, Fee: out.Fee,

@@ -96,13 +96,13 @@ func TestProfiles(t *testing.T) {
 	t.Parallel()
 	seen := make(chan string, 1)
 	standin := http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { seen <- r.Header.Get("Idempotency-Key") })
-	for profile, want := range map[Profile]string{Stripe: "k", NoKeys: ""} {
+	for profile, want := range map[Profile]string{Stripe: "k", NoKeys: "", Unchecked: "k"} {
 		r := httptest.NewRequest(http.MethodPost, "/v1/refunds", nil)
 		r.Header.Set("Idempotency-Key", "k")
 		profile.before(standin).ServeHTTP(httptest.NewRecorder(), r)
 		require.Equal(t, want, <-seen, profile)
 		c := provider{stripepsp.New(stripepsp.Options{}), profile}.Contract()
-		require.Equal(t, profile == Stripe, c.KeyRetention > 0)
+		require.Equal(t, profile != NoKeys, c.KeyRetention > 0)
 		require.Greater(t, c.LookupLag, c.CallTimeout)
 		require.Equal(t, psp.Authoritative, c.Absence[payment.OpCharge])
 	}

@@ -109,7 +109,7 @@ func (s *scene) raiseStripe(ctx context.Context) error {
 	}
 	s.post = newOffice(s.stack.PayURL)
 	o := stripe.Options{
-		Now: s.stack.Clock.Now, PublicURL: s.pages, SettleDelay: time.Second, Log: s.log,
+		Now: s.stack.Clock.Now, PublicURL: s.pages, SettleDelay: time.Second, Log: s.log, RefundsUnchecked: s.profile == Unchecked,
 		// A service that answers an error has the message again soon.
 		WebhookRetry: []time.Duration{200 * time.Millisecond, 500 * time.Millisecond, time.Second, 2 * time.Second, 5 * time.Second, 10 * time.Second},
 	}

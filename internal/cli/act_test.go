@@ -141,7 +141,7 @@ func TestHoldTerms(t *testing.T) {
 	providers, err := newConnectors(console, nil, time.Now, nil)
 	require.NoError(t, err)
 	terms := holdTerms(providers)
-	require.Equal(t, payment.HoldTerms{Once: true, RestReleased: true}, terms("stripe"))
+	require.Equal(t, payment.HoldTerms{Once: true, RestReleased: true, Limit: 162 * time.Hour}, terms("stripe"))
 	require.Equal(t, payment.HoldTerms{}, terms("sandbox"))
 	require.Equal(t, payment.HoldTerms{}, terms("unknown"))
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"tillflow/internal/config"
+	"tillflow/internal/safety"
 )
 
 // Version is set by the linker for releases.
@@ -57,6 +58,10 @@ func Main(ctx context.Context, args []string, getenv func(string) string, out, e
 	ctx, stop := signal.NotifyContext(ctx, syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
 	e := env{get: getenv, in: os.Stdin, out: out, err: errOut}
+	if safety.Mutable {
+		fmt.Fprintln(errOut, "tillflow: this build can leave out what keeps money from moving twice: it is for tests of the tests and serves nobody")
+		return 1
+	}
 	if len(args) > 0 {
 		for _, c := range commands() {
 			if c.name == args[0] {

@@ -52,7 +52,9 @@ func holdTerms(providers *psp.Registry) func(string) payment.HoldTerms {
 			return payment.HoldTerms{}
 		}
 		contract := connector.Contract()
-		return payment.HoldTerms{Once: contract.Captures == psp.OneCapture, RestReleased: contract.RestReleased}
+		return payment.HoldTerms{
+			Once: contract.Captures == psp.OneCapture, RestReleased: contract.RestReleased, Limit: contract.HoldLimit,
+		}
 	}
 }
 

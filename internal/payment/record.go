@@ -106,6 +106,9 @@ type Send struct {
 	Locale      string
 	DecideAt    time.Time // our decision falls here: a checkout must end before
 	Nothing     bool      // nothing is to be sent (any more): the rows say so
+	// Unnamed is the attempt whose money is to be moved and whose name at the provider is not known, as when a person
+	// said that it is there: a look must bring it before anything can be sent. Then Nothing is set.
+	Unnamed string
 }
 
 // Option is one way to pay that the buyer is offered.

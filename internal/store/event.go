@@ -9,6 +9,7 @@ import (
 
 	"tillflow/internal/money"
 	"tillflow/internal/payment"
+	"tillflow/internal/safety"
 )
 
 // How long a stored event waits for its run before the sweep dispatches it
@@ -125,7 +126,7 @@ func (s *Store) take(ctx context.Context, tx pgx.Tx, e payment.IncomingEvent, n 
 	if err != nil {
 		return payment.Stored{}, err
 	}
-	if known != nil && (known.altered || known.done) {
+	if known != nil && (known.altered || known.done) && safety.WebhookDedupe.On() {
 		return s.repeated(ctx, tx, *known)
 	}
 	hear := r.hear

@@ -64,6 +64,10 @@ func (r *record) find(ctx context.Context, tx pgx.Tx, f payment.Finding) error {
 	if r.holdOfSale(a, f.State) && r.awaited(a) {
 		f.State = payment.Working
 	}
+	if limit := r.s.holds(a.Provider).Limit; shown == payment.Held && a.State != payment.Held && f.ExpiresAt.IsZero() && limit > 0 {
+		// Neither every provider nor a person says how long it holds: its contract does.
+		f.ExpiresAt = a.FirstSentAt.Add(limit)
+	}
 	if settled, err := r.aboutHold(ctx, tx, a, f); settled || err != nil {
 		return err
 	}

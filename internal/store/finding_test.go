@@ -69,6 +69,21 @@ func TestCharge(t *testing.T) {
 			"live/provider:" + b.live + " EUR": 1230, "live/merchant:" + shop + " EUR": -1230,
 		}, b.balances())
 	})
+	t.Run("a hold of which nobody says how long lasts as long as the provider's terms say", func(t *testing.T) {
+		t.Parallel()
+		b := setup(t).on(payment.HoldTerms{Limit: 5 * 24 * time.Hour})
+		s := b.accept(authorization)
+		send := b.opened(s)
+		b.clock.Add(time.Minute)
+		b.find(send, payment.Held, func(f *payment.Finding) { f.Evidence, f.EvidenceRef = payment.ByPerson, "" })
+		telling, err := b.LoadTelling(t.Context(), s.ID)
+		require.NoError(t, err)
+		require.Equal(t, b.clock.Now().Add(5*24*time.Hour-time.Minute), telling.HoldUntil, "counted from the request")
+		b.find(send, payment.Held)
+		again, err := b.LoadTelling(t.Context(), s.ID)
+		require.NoError(t, err)
+		require.Equal(t, telling, again)
+	})
 	t.Run("the end of the checkout is not the end of the hold", func(t *testing.T) {
 		t.Parallel()
 		b := setup(t)

@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"tillflow/standin/faults"
+	"tillflow/standin/stripe"
 )
 
 const refundCall = "POST /v1/refunds"
@@ -44,6 +45,14 @@ func TestRefund(t *testing.T) {
 		books := b.books()
 		require.EqualValues(t, 10000, books.Totals["eur"].Refunded)
 		require.Equal(t, 3, books.Totals["eur"].Refunds)
+	})
+	t.Run("more than was captured, where nobody checks", func(t *testing.T) {
+		t.Parallel()
+		b := setup(t, func(o *stripe.Options) { o.RefundsUnchecked = true })
+		_, pi := b.paid("success")
+		b.ok(refundCall, []string{"payment_intent", pi, "amount", "6000"})
+		b.ok(refundCall, []string{"payment_intent", pi, "amount", "6000"})
+		require.EqualValues(t, 12000, b.books().Totals["eur"].Refunded)
 	})
 	t.Run("many at once never exceed the sum", func(t *testing.T) {
 		t.Parallel()

@@ -55,6 +55,8 @@ type Options struct {
 	// WebhookRetry are the pauses between delivery attempts; after the last one an event counts as failed.
 	// Default 0.2 s, 1 s, 5 s, 15 s and then every minute for an hour.
 	WebhookRetry []time.Duration
+	// RefundsUnchecked refunds more than was captured, as gateways do that look at each refund alone.
+	RefundsUnchecked bool
 	// MaxEvents bounds the events kept per account; the oldest settled ones go first. Default 50,000.
 	MaxEvents int
 }
