@@ -1,12 +1,14 @@
 package activities_test
 
 import (
+	"context"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
 	"tillflow/activities"
 	"tillflow/activities/activitytest"
+	"tillflow/internal/money"
 	"tillflow/internal/payment"
 	"tillflow/internal/psp"
 )
@@ -59,6 +61,40 @@ func TestMove(t *testing.T) {
 		require.Equal(t, payment.OpRefund, b.acme.LastRef().Operation, "a reversal is looked up as what it was sent as")
 	})
 
+	t.Run("money that a person saw is named by a look before it is moved", func(t *testing.T) {
+		t.Parallel()
+		b := setup(t, activitytest.Advisory())
+		id := b.mustOpen()
+		b.records.WriteAction(payment.Action{ID: "seen", PaymentID: pay, Action: "resolve", AttemptID: id, Choice: payment.DecidePaid})
+		_, err := b.rows.ApplyAction(b.ctx, activities.ActionInput{PaymentID: pay, ActionID: "seen"})
+		require.NoError(t, err)
+		_, err = b.run(b.tell.TellShop, steps)
+		require.NoError(t, err)
+		b.asks()
+		_, err = b.rows.ClaimMove(b.ctx, asked)
+		require.NoError(t, err)
+		_, err = b.SubmitMove(b.ctx, asked)
+		hasClass(t, payment.Unavailable, err)
+		require.Zero(t, b.acme.Calls(activitytest.CallRefund), "the provider does not show the money yet")
+		b.acme.Set(id, psp.Succeeded)
+		view, err := b.SubmitMove(b.ctx, asked)
+		require.NoError(t, err)
+		require.True(t, view.Done)
+		require.Equal(t, 1, b.acme.Calls(activitytest.CallRefund))
+	})
+
+	t.Run("a refund that the provider refuses shows what was refunded elsewhere", func(t *testing.T) {
+		t.Parallel()
+		b := claimed(t)
+		away := payment.Elsewhere{Kind: payment.ElsewhereRefund, Ref: "re_away", State: payment.Done, Amount: money.New(1230, "EUR")}
+		b.Connectors = activitytest.Neighbours{"acme": lister{b.acme, away}}
+		b.acme.Script(activitytest.CallRefund, activitytest.Answer{Out: &psp.Outcome{Status: psp.Declined, Decline: payment.DeclinedOther, Code: "already_refunded"}})
+		view, err := b.SubmitMove(b.ctx, asked)
+		require.NoError(t, err)
+		require.True(t, view.Refused)
+		require.Equal(t, []payment.Elsewhere{away}, b.records.Elsewhere())
+	})
+
 	t.Run("what is accepted and not final is watched", func(t *testing.T) {
 		t.Parallel()
 		b, op := paidTwice(t, activitytest.Advisory())
@@ -86,6 +122,20 @@ func TestMove(t *testing.T) {
 		hasClass(t, payment.Unsupported, err)
 		require.True(t, failure(t, err).NonRetryable())
 	})
+}
+
+// lister is a provider that lists what somebody did in its dashboard.
+type lister struct {
+	*activitytest.Provider
+
+	found payment.Elsewhere
+}
+
+func (l lister) ListElsewhere(_ context.Context, _ psp.Account, paymentRef string) ([]payment.Elsewhere, error) {
+	if paymentRef == "" {
+		return nil, payment.Errorf(payment.Bug, "a list without its payment")
+	}
+	return []payment.Elsewhere{l.found}, nil
 }
 
 // looker is a connector that can only look.

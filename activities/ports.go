@@ -33,6 +33,9 @@ type Records interface {
 	// RecordFinding records evidence and everything that follows from it: state,
 	// winner or loser of the group, final answer, ledger entry, reversal, timeline.
 	RecordFinding(ctx context.Context, f payment.Finding) (payment.View, error)
+	// RecordElsewhere books what the provider did without us with the money that
+	// an attempt is about. What is known already changes nothing.
+	RecordElsewhere(ctx context.Context, attemptID string, found []payment.Elsewhere) (payment.View, error)
 	// PendingEvents reads the undispatched events of an attempt.
 	PendingEvents(ctx context.Context, attemptID string) ([]payment.EventRow, error)
 	// DispatchEvents marks events as acted on that told nothing new.

@@ -28,6 +28,10 @@ func (r *Records) find(p *paymentRow, f payment.Finding) error {
 		a.Ref = f.Ref
 		r.changes++
 	}
+	if a.PaymentRef == "" && f.PaymentRef != "" {
+		a.PaymentRef = f.PaymentRef
+		r.changes++
+	}
 	if !changed {
 		return nil
 	}

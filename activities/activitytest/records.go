@@ -3,6 +3,7 @@ package activitytest
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -25,6 +26,7 @@ type Records struct {
 	moves      map[string]*moveRow // by the id that session and operation share
 	events     []*eventRow
 	actions    map[string]*actionRow
+	elsewhere  []payment.Elsewhere
 	winners    map[string]string  // shop and group → payment
 	broken     map[string][]error // method → errors of its next calls
 	calls      map[string]int
@@ -218,12 +220,36 @@ func (r *Records) BeginMove(_ context.Context, operationID string) (payment.Send
 			return nil
 		}
 		parent := r.attempt(o.parent)
+		if parent.PaymentRef == "" {
+			out.Unnamed = parent.ID
+			return nil
+		}
 		a := r.begin(p, o.kind, leg(o, parent), operationID)
-		a.AccountID, a.Provider, a.PaymentRef = parent.AccountID, parent.Provider, o.ref
+		a.AccountID, a.Provider, a.PaymentRef = parent.AccountID, parent.Provider, parent.PaymentRef
 		out = r.send(p, a, false)
 		return nil
 	})
 	return out, err
+}
+
+// RecordElsewhere implements activities.Records. It only notes what was found; Elsewhere answers it.
+func (r *Records) RecordElsewhere(_ context.Context, attemptID string, found []payment.Elsewhere) (payment.View, error) {
+	return r.change("RecordElsewhere", r.byAttempt(attemptID), func(*paymentRow) error {
+		for _, e := range found {
+			if !slices.Contains(r.elsewhere, e) {
+				r.elsewhere = append(r.elsewhere, e)
+				r.changes++
+			}
+		}
+		return nil
+	})
+}
+
+// Elsewhere is what was found to have moved without us.
+func (r *Records) Elsewhere() []payment.Elsewhere {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.Clone(r.elsewhere)
 }
 
 // leg is what a reversal sends; what was asked for by name has none.

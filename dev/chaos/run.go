@@ -102,7 +102,7 @@ func (w *World) playAll(ctx context.Context, o Options, list []Story, report *Re
 		report.add(v)
 		if v.Failed() {
 			failed = append(failed, v)
-			fmt.Fprintf(o.Out, "seed %d: %s\n", v.Story.Seed, v.Violations[0].Kind)
+			fmt.Fprintf(o.Out, "seed %d: %s: %s\n", v.Story.Seed, v.Violations[0].Kind, v.Violations[0].Text)
 		}
 		if o.enough(failed) {
 			stop()

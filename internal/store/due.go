@@ -225,12 +225,14 @@ const claimWatches = `
 	JOIN operations o ON o.id = a.operation_id
 	JOIN accounts c ON c.id = a.account_id
 	WHERE o.kind = 'charge' AND (a.state IN ('declined', 'closed', 'not_done') OR a.state = 'done' AND NOT a.fee_booked)
+	   OR o.kind = 'charge' AND a.state = 'authorized' AND a.hold_ended_at IS NULL AND a.expires_at <= @now
 	   OR o.kind = 'capture' AND o.origin = 'ours' AND a.state = 'done' AND NOT a.fee_booked
 	ORDER BY a.first_sent_at, a.id`
 
 // DueWatches claims payments for whose given-up attempts a success may still
-// appear, or whose fee is not known yet, and answers those attempts with the run
-// that should hear of what is found. limit counts payments.
+// appear, whose hold's time is over, or whose fee is not known yet, and answers
+// those attempts with the run that should hear of what is found. limit counts
+// payments.
 func (s *Store) DueWatches(ctx context.Context, limit int) ([]payment.EventRef, error) {
 	return due(ctx, s, claiming{"claim due watches", claimWatches, limit}, scanEvent)
 }

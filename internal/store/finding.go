@@ -297,13 +297,22 @@ func (r *record) watch(lateSuccess time.Duration) {
 	if lateSuccess <= 0 {
 		return
 	}
-	until := r.now.Add(lateSuccess)
-	if r.p.WatchUntil != nil && r.p.WatchUntil.After(until) {
-		return
-	}
-	next := r.now.Add(min(max(lateSuccess/watchLooks, minWatch), lateSuccess))
-	r.p.WatchUntil, r.p.WatchAt = &until, &next
+	r.look(r.now.Add(min(max(lateSuccess/watchLooks, minWatch), lateSuccess)), r.now.Add(lateSuccess))
 }
+
+// look has the provider asked from next on, until the later of until and what
+// was wanted before.
+func (r *record) look(next, until time.Time) {
+	if r.p.WatchUntil == nil || until.After(*r.p.WatchUntil) {
+		r.p.WatchUntil = &until
+	}
+	if r.p.WatchAt == nil || next.Before(*r.p.WatchAt) {
+		r.p.WatchAt = &next
+	}
+}
+
+// holdWatch is how long after its end a hold is looked for that nobody said had ended.
+const holdWatch = time.Hour
 
 // feeWatch is how long a provider's fee is looked for when the evidence of the
 // success did not tell it. Providers that take none are asked in vain a few times.

@@ -13,8 +13,9 @@ import (
 // what happened to the hold since. settled: nothing else follows from it.
 //
 // A look at the charge shows our own captures too. What they explain is nothing
-// new; while one is under way that may explain it, its own evidence is waited
-// for, and the messages stay to be looked at again.
+// new, except for the money's name where that was not known; while one is under
+// way that may explain it, its own evidence is waited for, and the messages stay
+// to be looked at again.
 func (r *record) aboutHold(ctx context.Context, tx pgx.Tx, a *attemptRow, f payment.Finding) (settled bool, err error) {
 	if a.Operation != payment.OpCharge || a.State != payment.Held {
 		return false, nil
@@ -29,7 +30,7 @@ func (r *record) aboutHold(ctx context.Context, tx pgx.Tx, a *attemptRow, f paym
 	case payment.Declined, payment.Closed:
 		return r.holdIsOver(p, f)
 	case payment.Held:
-		if p.capturing.IsPositive() || !a.holds() {
+		if a.PaymentRef != "" && (p.capturing.IsPositive() || !a.holds()) {
 			r.dispatch(f.EventIDs, a, "nothing new")
 			return true, nil
 		}

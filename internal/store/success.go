@@ -69,6 +69,9 @@ func (r *record) resolve(a *attemptRow) error {
 	if a.State == payment.Done && !a.FeeBooked {
 		r.watch(feeWatch)
 	}
+	if a.State == payment.Held && a.ExpiresAt != nil {
+		r.look(a.ExpiresAt.Add(minWatch), a.ExpiresAt.Add(holdWatch))
+	}
 	if err := r.decide(payment.Resolve, ""); err != nil {
 		return err
 	}
