@@ -111,6 +111,10 @@ chaos-kill: build ## kill real processes under load at random points, judged by 
 	@script/build tillflow-dev
 	$(dev) chaos-kill
 
+.PHONY: chaos-mutations
+chaos-mutations: prepare ## leave out one guard at a time and see that the random stories notice (SEEDS=500)
+	script/chaos-mutations
+
 .PHONY: shopify-schema
 shopify-schema: ## compare our part of Shopify's schema with the published one (needs npm and the network)
 	script/shopify-schema

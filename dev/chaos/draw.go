@@ -202,7 +202,7 @@ func (a *author) spice() {
 	if a.IntN(10) == 0 {
 		a.story.StaleToken = true
 	}
-	if a.IntN(40) == 0 {
+	if a.IntN(120) == 0 { // such a story has the world to itself for some seconds
 		skip := Step{Do: Skip, N: one(a, 5, 45, 25*60)}
 		a.story.Steps = slices.Insert(a.story.Steps, 1+a.IntN(len(a.story.Steps)), skip)
 	}

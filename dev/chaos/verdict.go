@@ -34,6 +34,9 @@ func (v Verdict) Has(kinds map[string]bool) bool {
 // Play plays one story and judges it. Several may be played at once, except those that move the clock: they wait until
 // they are alone.
 func (w *World) Play(ctx context.Context, story Story) Verdict {
+	if err := w.renew(ctx); err != nil {
+		return Verdict{Story: story, Violations: []Violation{{Kind: brokenPlay, Text: err.Error()}}}
+	}
 	if story.solo() {
 		w.alone.Lock()
 		defer w.alone.Unlock()

@@ -6,7 +6,10 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"os"
+	"path/filepath"
 	"slices"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -33,6 +36,8 @@ type World struct {
 	stack   *stack.Stack
 	service *cli.Service
 	profile Profile
+	dir     string
+	opened  int // stacks so far
 	wire    *wire
 	boards  sync.Map // shop → switchboard of the line to Temporal
 	pool    *pgxpool.Pool
@@ -52,14 +57,45 @@ func Open(ctx context.Context, dir string, profile Profile, log zerolog.Logger) 
 	if !slices.Contains(Profiles, profile) {
 		return nil, fmt.Errorf("no provider has the profile %q; there are %v", profile, Profiles)
 	}
-	w := &World{buyer: buyer.New(), profile: profile, wire: newWire(), log: log}
-	if err := w.open(ctx, dir); err != nil {
+	w := &World{buyer: buyer.New(), profile: profile, wire: newWire(), log: log, dir: dir}
+	if err := w.open(ctx); err != nil {
 		return nil, errors.Join(err, w.Close())
 	}
 	return w, nil
 }
 
-func (w *World) open(ctx context.Context, dir string) error {
+// stale is how far stories may move the clock of one stack. A run that starts in it must catch up, from one timer to
+// the next, and these are short.
+const stale = 2 * time.Hour
+
+// renew starts a new stack where the clock of this one has moved too far. It waits until nobody plays.
+func (w *World) renew(ctx context.Context) error {
+	w.alone.RLock()
+	moved := w.stack.Clock.Offset()
+	w.alone.RUnlock()
+	if moved <= stale {
+		return nil
+	}
+	w.alone.Lock()
+	defer w.alone.Unlock()
+	if w.stack.Clock.Offset() <= stale {
+		return nil // somebody else did it
+	}
+	if err := w.Close(); err != nil {
+		return err
+	}
+	return w.open(context.WithoutCancel(ctx))
+}
+
+func (w *World) open(ctx context.Context) error {
+	w.opened++
+	dir := filepath.Join(w.dir, strconv.Itoa(w.opened))
+	if err := os.Mkdir(dir, 0o755); err != nil { //nolint:gosec // PostgreSQL runs as another user below it
+		return err
+	}
+	if err := os.Chmod(dir, 0o755); err != nil { //nolint:gosec // as above, whatever the umask
+		return err
+	}
 	base, err := w.serve(ctx, w.wire)
 	if err != nil {
 		return err

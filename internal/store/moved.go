@@ -1,7 +1,6 @@
 package store
 
 import (
-	"slices"
 
 	"github.com/jackc/pgx/v5"
 
@@ -205,7 +204,6 @@ func (r *record) endHold(root *attemptRow, next payment.State, evidence string) 
 	if err != nil || !r.isWinner(root) || !p.taken.IsZero() || !r.p.State.CanBecome(next) {
 		return err
 	}
-	r.leavePlace(root)
 	return r.moveTo(next)
 }
 
@@ -252,9 +250,6 @@ func (r *record) restate() error {
 	} else if p.returned.IsPositive() {
 		next = payment.PartiallyRefunded
 	}
-	if next == payment.Refunded && !r.refunding(root) {
-		r.leavePlace(root)
-	}
 	if r.p.State != next && !r.p.State.CanBecome(next) {
 		// Two things became known at once, such as a capture and its refund.
 		if err := r.moveTo(payment.Captured); err != nil {
@@ -262,16 +257,4 @@ func (r *record) restate() error {
 		}
 	}
 	return r.moveTo(next)
-}
-
-// refunding reports whether a refund of the money is claimed and not proven: it
-// may still fail, and then the money is not back.
-func (r *record) refunding(root *attemptRow) bool {
-	return slices.ContainsFunc(r.operations, func(o *operationRow) bool {
-		if o.Kind != payment.OpRefund || o.State != operationOpen {
-			return false
-		}
-		of, err := r.rootOf(o)
-		return err == nil && of == root
-	})
 }

@@ -141,7 +141,9 @@ func (r *record) reversed(a *attemptRow, from step) error {
 
 const freePlace = `DELETE FROM winners WHERE shop = @shop AND group_key = @group AND attempt_id = @attempt`
 
-// leavePlace: all money of a winner is back with the buyer, who may pay again.
+// leavePlace: the money of a winner is back because its answer did not stand, so
+// the buyer may pay again. What a shop gives back later leaves the place taken:
+// Shopify resolves one session of a group and never another one.
 func (r *record) leavePlace(winner *attemptRow) {
 	r.batch.Queue(freePlace, pgx.NamedArgs{"shop": r.p.Shop, "group": r.p.GroupKey, "attempt": winner.ID})
 }
