@@ -113,42 +113,6 @@ func (g *Gateway) SubmitMove(ctx context.Context, in MoveInput) (payment.MoveVie
 	return g.moved(ctx, in, send.Attempt.ID)
 }
 
-// moved reads how a move stands. A refund that the provider refused may have
-// found less money than we know of, because a message was lost: what was done
-// elsewhere is booked before the refusal is told.
-func (g *Gateway) moved(ctx context.Context, in MoveInput, attemptID string) (payment.MoveView, error) {
-	view, err := g.Records.LoadMove(ctx, in.OperationID)
-	if err != nil || !view.Refused || view.Kind != payment.OpRefund || attemptID == "" {
-		return view, plainErr(err)
-	}
-	send, err := g.Records.LoadAttempt(ctx, attemptID)
-	if err == nil {
-		err = g.bookElsewhere(ctx, send)
-	}
-	return view, plainErr(err)
-}
-
-// bookElsewhere books what the provider did without us with the money of an
-// attempt, where the provider lists that.
-func (g *Gateway) bookElsewhere(ctx context.Context, send payment.Send) error {
-	line, err := g.open(ctx, send)
-	if err != nil {
-		return err
-	}
-	lister, ok := line.connector.(psp.ElsewhereLister)
-	if !ok || send.Attempt.PaymentRef == "" {
-		return nil
-	}
-	call, cancel := context.WithTimeout(ctx, line.connector.Contract().CallTimeout)
-	defer cancel()
-	found, err := lister.ListElsewhere(call, line.account, send.Attempt.PaymentRef)
-	if err != nil || len(found) == 0 {
-		return err
-	}
-	_, err = g.Records.RecordElsewhere(ctx, send.Attempt.ID, found)
-	return err
-}
-
 // begin begins a move. Where we know of the money without its name at the
 // provider, a look learns that first.
 func (g *Gateway) begin(ctx context.Context, operationID string) (payment.Send, error) {

@@ -1,0 +1,44 @@
+package activities
+
+import (
+	"context"
+
+	"tillflow/internal/payment"
+	"tillflow/internal/psp"
+)
+
+// moved reads how a move stands. A refund that the provider refused may have
+// found less money than we know of, because a message was lost: what was done
+// elsewhere is booked before the refusal is told.
+func (g *Gateway) moved(ctx context.Context, in MoveInput, attemptID string) (payment.MoveView, error) {
+	view, err := g.Records.LoadMove(ctx, in.OperationID)
+	if err != nil || !view.Refused || view.Kind != payment.OpRefund || attemptID == "" {
+		return view, plainErr(err)
+	}
+	send, err := g.Records.LoadAttempt(ctx, attemptID)
+	if err == nil {
+		err = g.bookElsewhere(ctx, send)
+	}
+	return view, plainErr(err)
+}
+
+// bookElsewhere books what the provider did without us with the money of an
+// attempt, where the provider lists that.
+func (g *Gateway) bookElsewhere(ctx context.Context, send payment.Send) error {
+	line, err := g.open(ctx, send)
+	if err != nil {
+		return err
+	}
+	lister, ok := line.connector.(psp.ElsewhereLister)
+	if !ok || send.Attempt.PaymentRef == "" {
+		return nil
+	}
+	call, cancel := context.WithTimeout(ctx, line.connector.Contract().CallTimeout)
+	defer cancel()
+	found, err := lister.ListElsewhere(call, line.account, send.Attempt.PaymentRef)
+	if err != nil || len(found) == 0 {
+		return err
+	}
+	_, err = g.Records.RecordElsewhere(ctx, send.Attempt.ID, found)
+	return err
+}
