@@ -19,6 +19,10 @@ func (s *Server) startMove(w http.ResponseWriter, r *http.Request, sh *shop) {
 		s.moveRefused(w, http.StatusBadRequest, sh, err)
 		return
 	}
+	if !s.reaches(sh) {
+		s.noPayments(w, sh)
+		return
+	}
 	req, ok := s.moveRequest(sh, id)
 	if !ok {
 		s.noCheckout(w, sh)
@@ -82,7 +86,7 @@ func (s *Server) allowMove(kind SessionType, typed, currency string) func(balanc
 // to the merchant.
 func (s *Server) retryMove(w http.ResponseWriter, r *http.Request, sh *shop) {
 	rec, ok := s.outgoing(r.PathValue("session"))
-	if !ok || rec.Session.Shop != sh.Domain || retryPath(&rec.Session) == "" {
+	if !ok || rec.Session.Shop != sh.Domain || retryPath(&rec.Session) == "" || !s.reaches(sh) {
 		s.render(w, http.StatusConflict, "error", errorPage{
 			Frame: frame{Title: "Nothing to send", Shop: sh.Domain}, Heading: "There is nothing to send again",
 			Text: "The app has been told of it, or there is no such request.", Back: "/shops/" + sh.Domain + "/admin", BackText: "Back to Admin",

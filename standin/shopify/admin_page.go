@@ -47,6 +47,10 @@ type orderPage struct {
 	// News says how the newest refund, capture or void stands, empty if there was none.
 	News     string
 	ListPath string
+	// Dispute says how the buyer's dispute stands, empty if there is none.
+	Dispute string
+	// More are the buttons that move no money.
+	More []happeningButton
 }
 
 func (s *Server) serveAdmin(w http.ResponseWriter, _ *http.Request, sh *shop) {
@@ -140,6 +144,10 @@ func (s *Server) orderPage(sh *shop, id string) (orderPage, bool) {
 		}
 		waiting = waiting || session.State == StateOpen && session.Posts.Accepted > 0
 		page.News = moveNews(session)
+	}
+	page.More = happeningButtons(c)
+	if c.Dispute != nil {
+		page.Dispute = label(string(c.Dispute.Status))
 	}
 	if waiting {
 		// A page that reloads by itself would empty the form that somebody fills in.

@@ -169,15 +169,54 @@ type Counts struct {
 	Strays  int `json:"strays"`
 	// OtherRedirects sums Posts.OtherRedirects.
 	OtherRedirects int `json:"other_redirects"`
+	// Webhooks counts deliveries, Delivered those that were accepted, Undelivered those that ended otherwise; the rest
+	// is on its way.
+	Webhooks    int `json:"webhooks"`
+	Delivered   int `json:"delivered"`
+	Undelivered int `json:"undelivered"`
 }
 
 // ShopBook is one shop's page of the books.
 type ShopBook struct {
-	Counts   Counts    `json:"counts"`
+	Counts Counts `json:"counts"`
+	// Ready and Handle are what the payments app told last; Offered says that checkout offers it.
 	Ready    *bool     `json:"ready"`
 	Handle   string    `json:"external_handle,omitempty"`
+	Offered  bool      `json:"offered"`
 	Orders   []Order   `json:"orders,omitempty"`
 	Sessions []Session `json:"sessions,omitempty"`
+	// Configured is every paymentsAppConfigure that was performed, the last hundred of them.
+	Configured []Configuration    `json:"configured,omitempty"`
+	Apps       map[string]AppBook `json:"apps,omitempty"`
+	// Deliveries are the webhooks, oldest first; ended ones are forgotten past five thousand.
+	Deliveries []Delivery `json:"deliveries,omitempty"`
+}
+
+// Configuration is one paymentsAppConfigure.
+type Configuration struct {
+	At     time.Time `json:"at"`
+	Ready  bool      `json:"ready"`
+	Handle string    `json:"external_handle,omitempty"`
+}
+
+// maxConfigured bounds what the books keep of an app that configures itself for ever.
+const maxConfigured = 100
+
+// AppBook is what the books say about one app in one shop.
+type AppBook struct {
+	State         InstallState `json:"state"`
+	InstalledAt   *time.Time   `json:"installed_at,omitempty"`
+	UninstalledAt *time.Time   `json:"uninstalled_at,omitempty"`
+	// RedactAt is when shop/redact will be sent, null when it was or will not be.
+	RedactAt *time.Time `json:"redact_at,omitempty"`
+	// Installs counts how often the app became installed.
+	Installs int      `json:"installs"`
+	Scopes   []string `json:"scopes,omitempty"`
+	// Tokens are the access tokens by generation, oldest first; RefusedTokens counts refused requests for one.
+	Tokens        []Token `json:"tokens,omitempty"`
+	RefusedTokens int     `json:"refused_tokens"`
+	// Subscriptions are those of the configuration, then those made by the API, removed ones included.
+	Subscriptions []Subscription `json:"subscriptions,omitempty"`
 }
 
 // record is a session with what the books do not show.
@@ -215,23 +254,36 @@ type checkout struct {
 	CreatedAt time.Time   `json:"created_at"`
 	// Number is the order number, zero while there is no order.
 	Number int `json:"number"`
+	// OrderedAt and UpdatedAt are the order's own times.
+	OrderedAt   *time.Time `json:"ordered_at,omitempty"`
+	UpdatedAt   *time.Time `json:"updated_at,omitempty"`
+	CancelledAt *time.Time `json:"cancelled_at,omitempty"`
+	Dispute     *dispute   `json:"dispute,omitempty"`
 	// Sessions are gids in order of creation.
 	Sessions []string `json:"sessions"`
 }
 
 // shop is one shop's whole state. Everything is guarded by Server.mu.
 type shop struct {
-	Domain    string               `json:"domain"`
-	Tokens    tokens               `json:"tokens"`
-	NextOrder int                  `json:"next_order"`
-	Counts    Counts               `json:"counts"`
-	Ready     *bool                `json:"ready"`
-	Handle    string               `json:"external_handle"`
+	Domain string `json:"domain"`
+	// Apps has every registered app by its handle.
+	Apps map[string]*installation `json:"apps"`
+	// OldTokens are the payments app's in snapshots from before apps could be installed.
+	OldTokens  *tokens         `json:"tokens,omitempty"`
+	NextOrder  int             `json:"next_order"`
+	Counts     Counts          `json:"counts"`
+	Ready      *bool           `json:"ready"`
+	Handle     string          `json:"external_handle"`
+	Configured []Configuration `json:"configured,omitempty"`
+	// Activated says that the merchant switched the payments app on.
+	Activated bool                 `json:"activated"`
 	Checkouts map[string]*checkout `json:"checkouts"`
 	// CheckoutIDs and SessionGIDs keep the order of creation.
 	CheckoutIDs []string           `json:"checkout_ids"`
 	Sessions    map[string]*record `json:"sessions"`
 	SessionGIDs []string           `json:"session_gids"`
+	Shipments   []*shipment        `json:"shipments,omitempty"`
+	Erasures    []*erasure         `json:"erasures,omitempty"`
 
 	groups map[string]string // group → checkout id
 	bucket bucket
@@ -240,6 +292,7 @@ type shop struct {
 func newShop(domain string) *shop {
 	return &shop{
 		Domain:    domain,
+		Apps:      make(map[string]*installation),
 		NextOrder: 1001,
 		Checkouts: make(map[string]*checkout),
 		Sessions:  make(map[string]*record),

@@ -53,17 +53,17 @@ type throttleStatus struct {
 	RestoreRate        float64 `json:"restoreRate"`
 }
 
-// charge takes the cost of an operation from a shop's bucket.
-func (s *Server) charge(sh *shop, cost float64) (costBlock, bool) {
+// charge takes the cost of an operation from its bucket.
+func (s *Server) charge(b *bucket, cost float64) (costBlock, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	left, ok := sh.bucket.take(s.opts.Now(), cost)
+	left, ok := b.take(s.opts.Now(), cost)
 	block := costBlock{
 		RequestedQueryCost: cost,
 		ThrottleStatus: throttleStatus{
-			MaximumAvailable:   sh.bucket.limit.MaximumAvailable,
+			MaximumAvailable:   b.limit.MaximumAvailable,
 			CurrentlyAvailable: math.Floor(left),
-			RestoreRate:        sh.bucket.limit.RestoreRate,
+			RestoreRate:        b.limit.RestoreRate,
 		},
 	}
 	if ok {

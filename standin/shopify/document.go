@@ -21,6 +21,9 @@ var paymentsSchema string
 //go:embed schema/moves.graphql
 var movesSchema string
 
+//go:embed schema/admin.graphql
+var adminSchema string
+
 const (
 	// maxTokens bounds a document before it is validated.
 	maxTokens = 5000
@@ -38,11 +41,12 @@ type documents struct {
 	known map[string]*ast.QueryDocument
 }
 
-func newDocuments() (*documents, error) {
-	schema, err := gqlparser.LoadSchema(
-		&ast.Source{Name: "payments.graphql", Input: paymentsSchema},
-		&ast.Source{Name: "moves.graphql", Input: movesSchema},
-	)
+func newDocuments(texts ...string) (*documents, error) {
+	sources := make([]*ast.Source, len(texts))
+	for i, text := range texts {
+		sources[i] = &ast.Source{Name: fmt.Sprintf("schema %d", i+1), Input: text}
+	}
+	schema, err := gqlparser.LoadSchema(sources...)
 	if err != nil {
 		return nil, fmt.Errorf("load schema: %w", err)
 	}
@@ -100,7 +104,19 @@ func (d *documents) checkArguments(field *ast.Field, args map[string]any) error 
 }
 
 func (d *documents) checkValue(typ *ast.Type, value any) error {
-	if value == nil || typ.Elem != nil { // no argument of this schema is a list
+	if value == nil {
+		return nil
+	}
+	if typ.Elem != nil {
+		items, isList := value.([]any)
+		if !isList {
+			items = []any{value} // GraphQL takes one value for a list of one
+		}
+		for _, item := range items {
+			if err := d.checkValue(typ.Elem, item); err != nil {
+				return err
+			}
+		}
 		return nil
 	}
 	def := d.schema.Types[typ.NamedType]

@@ -23,6 +23,8 @@ const (
 	opConfigure      = "paymentsAppConfigure"
 	opVersions       = "publicApiVersions"
 	opTokenRefresh   = "tokenRefresh"
+	opTokenCode      = "tokenCode"
+	opTokenConvert   = "tokenConvert"
 )
 
 // pendingLimit is how far ahead pendingExpiresAt may lie here. Shopify has a limit and does not publish it; it
@@ -83,7 +85,7 @@ func (p *problem) String() string {
 
 // perform executes one session mutation and returns its payload. The rules: idempotent per id and per operation
 // name, whatever the later arguments; the first final mutation wins; one resolve per group.
-func (s *Server) perform(sh *shop, op operation, args map[string]any) map[string]any {
+func (s *Server) perform(out *outbox, sh *shop, op operation, args map[string]any) map[string]any {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.changed()
@@ -110,6 +112,7 @@ func (s *Server) perform(sh *shop, op operation, args map[string]any) map[string
 	}
 	mutation.Result = ResultEffective
 	rec.Session.note(mutation)
+	before := sh.statusOf(&rec.Session, now)
 	s.apply(sh, op, rec, args)
 	if rec.Session.State != StatePending {
 		rec.Session.Final = &Final{Op: op.name, ArgsHash: mutation.ArgsHash, At: now}
@@ -119,6 +122,7 @@ func (s *Server) perform(sh *shop, op operation, args map[string]any) map[string
 	}
 	done := s.viewOf(sh, &rec.Session)
 	rec.Done[op.name] = done
+	s.announce(out, sh, &rec.Session, before)
 	return op.payload(done)
 }
 

@@ -315,7 +315,7 @@ func TestRacingFinalsHaveOneWinner(t *testing.T) {
 		}
 		op, _ := operationNamed(name)
 		group.Go(func() {
-			if firstError(b.perform(sh, op, argsFor(name, gid, b.clock.now()))) == "" {
+			if firstError(b.perform(&outbox{}, sh, op, argsFor(name, gid, b.clock.now()))) == "" {
 				effective <- name
 			}
 		})

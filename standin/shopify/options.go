@@ -27,9 +27,16 @@ type Options struct {
 	ClientCertificate tls.Certificate
 	// RootCAs verify the app's server certificate. Nil means the system's.
 	RootCAs *x509.CertPool
-	// ClientID and ClientSecret authenticate the app at the token endpoint.
+	// ClientID and ClientSecret authenticate the app at the token endpoint. The secret signs what Shopify sends.
 	ClientID     string
 	ClientSecret Secret
+	// PreviousSecrets are older client secrets of the app that are still valid.
+	PreviousSecrets []Secret
+	// Listing is how the payments app is installed and which webhooks it declares. It may be empty if every shop has
+	// an access token.
+	Listing Listing
+	// AdminApp is a second app, for the Admin API. Nil: there is none.
+	AdminApp *SecondApp
 	// APIVersion is sent with every session request and is the newest one served. Empty means 2026-10.
 	APIVersion string
 	// Shops are the shops that installed the app.
@@ -39,6 +46,9 @@ type Options struct {
 	// RetryWaits are the waits between the tries of a session request that the pages send; one try more than
 	// there are waits. Nil means 200 ms and 1 s. Shopify does not publish its schedule.
 	RetryWaits []time.Duration
+	// WebhookWaits are the waits between the tries of a webhook delivery, on the stand-in's clock; one try more than
+	// there are waits. Nil means eight waits of four hours in all.
+	WebhookWaits []time.Duration
 	// SnapshotPath is the file that keeps the books across restarts. Empty keeps them in memory only.
 	SnapshotPath string
 	// Log receives failures and refusals. The zero value is silent.
@@ -64,10 +74,13 @@ type Shop struct {
 	// Domain is the permanent domain, such as acme.myshopify.com.
 	Domain string
 	// AccessToken is the token the app starts with. It expires one hour after the stand-in first saw it, unless
-	// RefreshToken is empty: then it never does.
+	// RefreshToken is empty: then it never does. Empty: the app is not installed yet; it needs Listing.AppURL.
 	AccessToken Secret
 	// RefreshToken is exchanged at the token endpoint.
 	RefreshToken Secret
+	// AdminAccessToken and AdminRefreshToken are the same for the second app.
+	AdminAccessToken  Secret
+	AdminRefreshToken Secret
 	// Plan sets the rate limit. Empty means PlanStandard.
 	Plan Plan
 }
@@ -117,6 +130,17 @@ func (p Plan) limit() (Throttle, error) {
 	}
 }
 
+// adminLimit returns the plan's bucket of the Admin API: 100, 200, 1000 and 2000 points a second, each holding twenty
+// seconds' worth.
+func (p Plan) adminLimit() (Throttle, error) {
+	const seconds = 20
+	rate := map[Plan]float64{"": 100, PlanStandard: 100, PlanAdvanced: 200, PlanPlus: 1000, PlanComponents: 2000}[p]
+	if rate == 0 {
+		return Throttle{}, fmt.Errorf("unknown plan %q", p)
+	}
+	return Throttle{rate * seconds, rate}, nil
+}
+
 // withDefaults returns a checked copy; the error names every fault at once.
 func (o Options) withDefaults() (Options, error) {
 	if o.Now == nil {
@@ -127,6 +151,9 @@ func (o Options) withDefaults() (Options, error) {
 	}
 	if o.RetryWaits == nil {
 		o.RetryWaits = []time.Duration{200 * time.Millisecond, time.Second}
+	}
+	if o.WebhookWaits == nil {
+		o.WebhookWaits = webhookWaits()
 	}
 	o.PublicURL = strings.TrimSuffix(o.PublicURL, "/")
 
@@ -146,11 +173,13 @@ func (o Options) withDefaults() (Options, error) {
 	if o.ClientID == "" || o.ClientSecret == "" {
 		faults = append(faults, errors.New("client id and secret are required"))
 	}
-	faults = append(faults, checkShops(o.Shops)...)
+	faults = append(faults, o.checkApps()...)
+	faults = append(faults, o.checkShops()...)
 	return o, errors.Join(faults...)
 }
 
-func checkShops(shops []Shop) []error {
+func (o Options) checkShops() []error {
+	shops := o.Shops
 	if len(shops) == 0 {
 		return []error{errors.New("at least one shop is required")}
 	}
@@ -164,7 +193,7 @@ func checkShops(shops []Shop) []error {
 			faults = append(faults, fmt.Errorf("shop %s is given twice", shop.Domain))
 		}
 		seen[shop.Domain] = true
-		if shop.AccessToken == "" {
+		if shop.AccessToken == "" && o.Listing.AppURL == "" {
 			faults = append(faults, fmt.Errorf("shop %s has no access token", shop.Domain))
 		}
 		if _, err := shop.Plan.limit(); err != nil {

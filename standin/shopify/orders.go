@@ -125,6 +125,15 @@ func (sh *shop) status(c *checkout, now time.Time) OrderStatus {
 	}
 }
 
+// statusOf is the status of the order that a session belongs to.
+func (sh *shop) statusOf(session *Session, now time.Time) OrderStatus {
+	c := sh.Checkouts[session.Checkout]
+	if c == nil {
+		return StatusNone
+	}
+	return sh.status(c, now)
+}
+
 func openUntil(status OrderStatus, end *time.Time, now time.Time) OrderStatus {
 	if end != nil && !now.Before(*end) {
 		return StatusExpired

@@ -212,7 +212,7 @@ func TestRejectedBuyerMayTryAgain(t *testing.T) {
 
 func TestEveryRejectCodeHasAText(t *testing.T) {
 	t.Parallel()
-	docs, err := newDocuments()
+	docs, err := newDocuments(paymentsSchema, movesSchema)
 	require.NoError(t, err)
 	for _, value := range docs.schema.Types["PaymentSessionStateRejectedReason"].EnumValues {
 		require.NotEmpty(t, declineText(value.Name), value.Name)

@@ -153,6 +153,8 @@ func (s *Server) configure(sh *shop, args map[string]any) map[string]any {
 	ready, _ := args["ready"].(bool) // Boolean!, checked before
 	sh.Ready = &ready
 	sh.Handle, _ = args["externalHandle"].(string)
+	sh.Configured = append(sh.Configured, Configuration{At: s.opts.Now().UTC(), Ready: ready, Handle: sh.Handle})
+	sh.Configured = sh.Configured[max(0, len(sh.Configured)-maxConfigured):]
 	return map[string]any{
 		"__typename": "PaymentsAppConfigurePayload",
 		"paymentsAppConfiguration": map[string]any{

@@ -2,6 +2,7 @@ package shopify
 
 import (
 	"net/http"
+	"slices"
 )
 
 // Books is what GET /_books answers.
@@ -19,8 +20,11 @@ func (s *Server) Books(shop string, countsOnly bool) Books {
 		if shop != "" && shop != domain {
 			continue
 		}
-		page := ShopBook{Counts: sh.Counts, Ready: sh.Ready, Handle: sh.Handle}
+		page := ShopBook{Counts: sh.Counts, Ready: sh.Ready, Handle: sh.Handle, Offered: sh.offered()}
 		if !countsOnly {
+			page.Configured = slices.Clone(sh.Configured)
+			page.Apps = s.appBooks(sh)
+			page.Deliveries = sh.deliveryList()
 			page.Sessions = sh.sessionList()
 			page.Orders = s.orderList(sh)
 		}
@@ -43,6 +47,38 @@ func (sh *shop) sessionList() []Session {
 		list = append(list, sh.Sessions[gid].Session)
 	}
 	return list
+}
+
+// deliveryList copies the deliveries.
+func (sh *shop) deliveryList() []Delivery {
+	list := make([]Delivery, 0, len(sh.Shipments))
+	for _, ship := range sh.Shipments {
+		list = append(list, ship.Delivery)
+	}
+	return list
+}
+
+// appBooks copies what the books say about every app of a shop.
+func (s *Server) appBooks(sh *shop) map[string]AppBook {
+	books := make(map[string]AppBook, len(s.apps))
+	for _, app := range s.apps {
+		inst := sh.Apps[app.handle]
+		book := AppBook{
+			State: inst.State, InstalledAt: inst.InstalledAt, UninstalledAt: inst.UninstalledAt, RedactAt: inst.RedactAt,
+			Installs: inst.Installs, Scopes: slices.Clone(inst.Scopes), Tokens: slices.Clone(inst.Tokens.Issued),
+			RefusedTokens: inst.RefusedTokens,
+		}
+		for _, hook := range app.listing.Webhooks {
+			for _, topic := range hook.Topics {
+				book.Subscriptions = append(book.Subscriptions, Subscription{App: app.handle, Topic: topic, Address: hook.URI})
+			}
+		}
+		for _, sub := range inst.Subscriptions {
+			book.Subscriptions = append(book.Subscriptions, *sub)
+		}
+		books[app.handle] = book
+	}
+	return books
 }
 
 func (s *Server) orderList(sh *shop) []Order {

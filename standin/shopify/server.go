@@ -14,13 +14,17 @@ import (
 
 // Server is the stand-in: an http.Handler. Make it with New and Close it.
 type Server struct {
-	opts      Options
-	documents *documents
-	faults    *faults.Switchboard
-	client    *http.Client
-	pages     *template.Template
-	mux       *http.ServeMux
-	saver     *saver // nil without a snapshot
+	opts     Options
+	payments *api
+	admin    *api
+	apps     []*registration // payments first
+	agenda   *agenda
+	courier  *courier
+	faults   *faults.Switchboard
+	client   *http.Client
+	pages    *template.Template
+	mux      *http.ServeMux
+	saver    *saver // nil without a snapshot
 
 	// shops never gains or loses a member after New; what is in a shop is guarded by mu.
 	shops map[string]*shop
@@ -35,18 +39,16 @@ func New(opts Options) (*Server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("shopify stand-in: %w", err)
 	}
-	docs, err := newDocuments()
-	if err != nil {
-		return nil, fmt.Errorf("shopify stand-in: %w", err)
-	}
 	pages, err := parsePages()
 	if err != nil {
 		return nil, fmt.Errorf("shopify stand-in: %w", err)
 	}
 	s := &Server{
-		opts: opts, documents: docs, pages: pages, shops: make(map[string]*shop),
-		client: newClient(opts),
+		opts: opts, pages: pages, shops: make(map[string]*shop), client: newClient(opts), apps: registrations(opts),
 		faults: faults.New(faults.Options{Calls: callNames(), ErrorBody: errorBody}),
+	}
+	if s.payments, s.admin, err = s.newAPIs(); err != nil {
+		return nil, fmt.Errorf("shopify stand-in: %w", err)
 	}
 	if err := s.load(); err != nil {
 		return nil, fmt.Errorf("shopify stand-in: %w", err)
@@ -55,24 +57,21 @@ func New(opts Options) (*Server, error) {
 		return nil, fmt.Errorf("shopify stand-in: %w", err)
 	}
 	s.mux = s.routes()
+	s.agenda, s.courier = newAgenda(opts.Now), newCourier(s)
+	s.resume()
 	if opts.SnapshotPath != "" {
 		s.saver = newSaver(s)
 	}
 	return s, nil
 }
 
-// openShops adds the configured shops to what the snapshot held. A shop keeps the tokens it has rotated to,
-// unless another access token was configured meanwhile.
+// openShops adds the configured shops to what the snapshot held.
 func (s *Server) openShops() error {
 	for _, configured := range s.opts.Shops {
 		sh := s.shops[configured.Domain]
 		if sh == nil {
 			sh = newShop(configured.Domain)
 			s.shops[configured.Domain] = sh
-		}
-		if sh.Tokens.Seed != string(configured.AccessToken) {
-			sh.Tokens = newTokens(configured, s.opts.Now())
-			s.changed()
 		}
 		limit, err := configured.Plan.limit()
 		if err != nil {
@@ -82,12 +81,16 @@ func (s *Server) openShops() error {
 			limit = s.opts.Throttle
 		}
 		sh.bucket = bucket{limit: limit, at: s.opts.Now()}
+		if err := s.seedApps(sh, configured); err != nil {
+			return fmt.Errorf("shop %s: %w", configured.Domain, err)
+		}
 	}
 	return nil
 }
 
-// Faults is the switchboard, for tests in the same process. Its calls are the mutation names, publicApiVersions
-// and tokenRefresh; the codes of its decline kinds are the Decline constants and Shopify's error codes.
+// Faults is the switchboard, for tests in the same process. Its calls are the root fields of both APIs, tokenRefresh,
+// tokenCode and tokenConvert; the codes of its decline kinds are the Decline constants and Shopify's error codes. The
+// webhook kinds name a topic such as orders/paid; for the call webhookDelivery see DeclineSubscriptionRemoved.
 func (s *Server) Faults() *faults.Switchboard { return s.faults }
 
 // ServeHTTP serves every path in the package comment.
@@ -97,6 +100,8 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.mux.Serve
 // first: requests after Close are still answered but no longer saved.
 func (s *Server) Close() error {
 	s.faults.Close()
+	s.agenda.close()
+	s.courier.close()
 	s.client.CloseIdleConnections()
 	if s.saver == nil {
 		return nil
@@ -106,8 +111,11 @@ func (s *Server) Close() error {
 
 func (s *Server) routes() *http.ServeMux {
 	mux := http.NewServeMux()
-	mux.HandleFunc("POST /shops/{shop}/payments_apps/api/{version}/graphql.json", s.serveGraphQL)
+	mux.HandleFunc("POST /shops/{shop}/payments_apps/api/{version}/graphql.json", s.servePaymentsAPI)
+	mux.HandleFunc("POST /shops/{shop}/admin/api/{version}/graphql.json", s.serveAdminAPI)
 	mux.HandleFunc("POST /shops/{shop}/admin/oauth/access_token", s.serveToken)
+	mux.HandleFunc("GET /shops/{shop}/admin/oauth/authorize", s.page(s.serveAuthorize))
+	mux.HandleFunc("POST /shops/{shop}/admin/oauth/authorize", s.page(s.approve))
 
 	mux.HandleFunc("GET /{$}", s.serveIndex)
 	mux.HandleFunc("GET /_style.css", s.serveStyle)
@@ -121,8 +129,20 @@ func (s *Server) routes() *http.ServeMux {
 	mux.HandleFunc("POST /shops/{shop}/admin/orders/{checkout}/{action}", s.page(s.startMove))
 	mux.HandleFunc("POST /shops/{shop}/admin/sessions/{session}/retry", s.page(s.retryMove))
 
+	mux.HandleFunc("POST /shops/{shop}/admin/orders/{checkout}/happenings/{what}", s.page(s.happen))
+	mux.HandleFunc("GET /shops/{shop}/admin/apps", s.page(s.serveApps))
+	mux.HandleFunc("POST /shops/{shop}/admin/apps/{app}/open", s.page(s.openApp))
+	mux.HandleFunc("POST /shops/{shop}/admin/apps/{app}/uninstall", s.page(s.uninstallApp))
+	mux.HandleFunc("GET /shops/{shop}/services/payments_partners/gateways/{key}/settings", s.page(s.serveSettings))
+	mux.HandleFunc("POST /shops/{shop}/services/payments_partners/gateways/{key}/settings/{action}", s.page(s.activate))
+
 	mux.HandleFunc("POST /_sessions", s.serveStartSession)
 	mux.HandleFunc("POST /_sessions/{id}/repeat", s.serveRepeatSession)
+	mux.HandleFunc("POST /_webhooks", s.serveRaiseWebhook)
+	mux.HandleFunc("POST /_webhooks/{id}/repeat", s.serveRepeatWebhook)
+	mux.HandleFunc("DELETE /_subscriptions/{id}", s.serveRemoveSubscription)
+	mux.HandleFunc("POST /_apps/{app}/secrets", s.serveSecrets)
+	mux.HandleFunc("DELETE /_apps/{app}/secrets", s.serveSecrets)
 	mux.HandleFunc("GET /_books", s.serveBooks)
 	mux.Handle("/_faults", s.faults.Handler())
 	mux.Handle("/_faults/", s.faults.Handler())
@@ -133,7 +153,8 @@ func (s *Server) routes() *http.ServeMux {
 func callNames() []string {
 	return []string{
 		opPaymentResolve, opPaymentReject, opPaymentPending, opRefundResolve, opRefundReject, opCaptureResolve,
-		opCaptureReject, opVoidResolve, opVoidReject, opConfigure, opVersions, opTokenRefresh,
+		opCaptureReject, opVoidResolve, opVoidReject, opConfigure, opVersions, opTokenRefresh, opTokenCode, opTokenConvert,
+		opOrder, opOrders, opSubscription, opSubscriptions, opSubscribe, opUnsubscribe, opWebhook,
 	}
 }
 

@@ -55,6 +55,8 @@ type shopPage struct {
 	Products   []product
 	Currencies []string
 	Form       shopForm
+	// Gateway is the payments app that checkout offers, empty if it offers none.
+	Gateway string
 	// Problem says what is wrong with the form.
 	Problem string
 }
@@ -70,6 +72,9 @@ func (s *Server) serveShop(w http.ResponseWriter, _ *http.Request, sh *shop) {
 func (s *Server) renderShop(w http.ResponseWriter, status int, sh *shop, page shopPage) {
 	page.Frame = frame{Title: "Shop", Shop: sh.Domain}
 	page.Products, page.Currencies = products(), currencies()
+	if s.pays(sh) {
+		page.Gateway = s.gateway()
+	}
 	s.render(w, status, "shop", page)
 }
 
@@ -92,6 +97,10 @@ func (s *Server) startCheckout(w http.ResponseWriter, r *http.Request, sh *shop)
 
 // attempt sends a payment session and takes the buyer to the app's page, or shows honestly that it did not work.
 func (s *Server) attempt(w http.ResponseWriter, r *http.Request, sh *shop, req SessionRequest) {
+	if !s.pays(sh) {
+		s.noPayments(w, sh)
+		return
+	}
 	req.Tries = s.tries()
 	// A buyer who closes the tab does not stop Shopify's request.
 	answer, err := s.StartSession(context.WithoutCancel(r.Context()), req)

@@ -51,6 +51,13 @@ func (s *Server) load() error {
 			fresh.groups[c.Group] = id
 		}
 		sh.groups = fresh.groups
+		if sh.Apps == nil {
+			sh.Apps = fresh.Apps
+		}
+		if sh.OldTokens != nil {
+			sh.Apps[PaymentsApp] = &installation{State: InstallInstalled, Seeded: true, Installs: 1, Tokens: *sh.OldTokens}
+			sh.OldTokens = nil
+		}
 		if sh.Checkouts == nil {
 			sh.Checkouts = fresh.Checkouts
 		}
@@ -59,6 +66,9 @@ func (s *Server) load() error {
 		}
 		sh.bucket.limit, err = PlanStandard.limit() // openShops knows better for the configured ones
 		if err != nil {
+			return err
+		}
+		if err := s.completeApps(sh, PlanStandard); err != nil {
 			return err
 		}
 		s.shops[domain] = sh
