@@ -142,6 +142,6 @@ func TestHoldTerms(t *testing.T) {
 	require.NoError(t, err)
 	terms := holdTerms(providers)
 	require.Equal(t, payment.HoldTerms{Once: true, RestReleased: true, Limit: 162 * time.Hour}, terms("stripe"))
-	require.Equal(t, payment.HoldTerms{}, terms("sandbox"))
+	require.Equal(t, payment.HoldTerms{Limit: 7 * 24 * time.Hour}, terms("sandbox"))
 	require.Equal(t, payment.HoldTerms{}, terms("unknown"))
 }

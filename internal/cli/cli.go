@@ -45,6 +45,8 @@ func commands() []command {
 		{"shop", "add a shop, or set its mail address and token", shopCommand},
 		{"account", "add a shop's account at a provider", accountCommand},
 		{"key", "create an API key for a shop", keyCommand},
+		{"user", "add, list, disable people of the console; `tillflow user` tells more", userCommand},
+		{"audit", "verify or list what people did; `tillflow audit` tells more", auditCommand},
 		{"version", "print the version", func(_ context.Context, e env, _ []string) error { _, err := fmt.Fprintln(e.out, Version); return err }},
 	}
 }

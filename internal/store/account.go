@@ -212,13 +212,14 @@ func (s *Store) CreateAPIKey(ctx context.Context, shop, label string) (id string
 }
 
 // ShopOfKey finds the shop and the id of an API key by the SHA-256 of the whole
-// key; payment.Unauthorized for a key that is unknown or revoked, or whose shop
-// is inactive. A search by hash tells nothing about any key by its time.
+// key; payment.Unauthorized for a key that is unknown, over or revoked, or whose
+// shop is inactive. A search by hash tells nothing about any key by its time.
 func (s *Store) ShopOfKey(ctx context.Context, hash []byte) (shop, keyID string, err error) {
 	const action = "find api key"
 	err = s.pool.QueryRow(ctx, `
 		SELECT k.shop, k.id::text FROM api_keys k JOIN shops s ON s.shop = k.shop
-		WHERE k.hash = @hash AND k.revoked_at IS NULL AND s.active`, pgx.NamedArgs{"hash": hash}).Scan(&shop, &keyID)
+		WHERE k.hash = @hash AND k.revoked_at IS NULL AND (k.expires_at IS NULL OR k.expires_at > @now) AND s.active`,
+		pgx.NamedArgs{"hash": hash, "now": s.now()}).Scan(&shop, &keyID)
 	if none(err) {
 		return "", "", failure(action, &payment.Error{Class: payment.Unauthorized, Code: "api_key", Message: "unknown API key"})
 	}
