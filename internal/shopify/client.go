@@ -20,8 +20,30 @@ const DefaultBaseURL = "https://{shop}"
 // requestTimeout bounds one exchange, also for HTTP clients without a timeout of their own.
 const requestTimeout = 10 * time.Second
 
+// API is one of Shopify's GraphQL APIs.
+type API string
+
+const (
+	// PaymentsAPI takes the answers to payment sessions. It is the zero value.
+	PaymentsAPI API = ""
+	// AdminAPI is the shop's own: orders, subscriptions, webhooks. Package admin has its operations.
+	AdminAPI API = "admin"
+)
+
+func (a API) path() (string, error) {
+	switch a {
+	case PaymentsAPI:
+		return "/payments_apps/api/" + APIVersion + "/graphql.json", nil
+	case AdminAPI:
+		return "/admin/api/" + APIVersion + "/graphql.json", nil
+	}
+	return "", fmt.Errorf("shopify client: %q is no api", string(a))
+}
+
 // Options configure a [Client].
 type Options struct {
+	// API is which one to call. Each app of ours calls one, with its own tokens.
+	API API
 	// BaseURL is a template in which {shop} stands for the shop's domain. Empty means [DefaultBaseURL]. Any other value also
 	// lifts the rule that only *.myshopify.com is called, so that a stand-in can take Shopify's place.
 	BaseURL string
@@ -59,6 +81,7 @@ type Notice struct {
 // Client sends our mutations to Shopify. It is safe for concurrent use.
 type Client struct {
 	base     baseURL
+	path     string
 	http     *http.Client
 	tokens   TokenSource
 	log      zerolog.Logger
@@ -73,11 +96,15 @@ func New(o Options) (*Client, error) {
 	if err != nil {
 		return nil, err
 	}
+	path, err := o.API.path()
+	if err != nil {
+		return nil, err
+	}
 	if o.HTTPClient == nil || o.Tokens == nil || o.Now == nil {
 		return nil, errors.New("shopify client: HTTPClient, Tokens and Now are required")
 	}
 	c := &Client{
-		base: base, http: withoutRedirects(o.HTTPClient), tokens: o.Tokens,
+		base: base, path: path, http: withoutRedirects(o.HTTPClient), tokens: o.Tokens,
 		log: o.Log, now: o.Now, onNotice: o.OnNotice,
 		// Once a version ages, every answer says so; a few lines an hour tell as much.
 		warn: o.Log.Sample(&zerolog.BurstSampler{Burst: 3, Period: time.Hour}),

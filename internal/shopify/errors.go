@@ -116,16 +116,20 @@ type queryCost struct {
 	} `json:"throttleStatus"`
 }
 
-// wait is how long until the bucket holds the points again.
-func (c *queryCost) wait() time.Duration {
+// shortfall is how long until the bucket holds the points of the same operation again; zero if it does, or did not say.
+func (c *queryCost) shortfall() time.Duration {
 	if c == nil || c.Throttle.RestoreRate <= 0 {
-		return shortRetry
+		return 0
 	}
-	wait := seconds2duration((c.Requested - c.Throttle.Available) / c.Throttle.RestoreRate)
-	if wait == 0 {
-		return shortRetry
+	return seconds2duration((c.Requested - c.Throttle.Available) / c.Throttle.RestoreRate)
+}
+
+// wait is the shortfall after a refusal for want of points.
+func (c *queryCost) wait() time.Duration {
+	if wait := c.shortfall(); wait > 0 {
+		return wait
 	}
-	return wait
+	return shortRetry
 }
 
 // graphErrors gives the meaning of top-level errors. The first one with a runtime code we know decides.

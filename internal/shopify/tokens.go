@@ -13,6 +13,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"tillflow/internal/payment"
+	"tillflow/internal/shopify/app"
 )
 
 // TokenSource gives a shop's access token. It keeps tokens, renews them in time, and holds a lock per shop so that one refresh
@@ -25,27 +26,12 @@ type TokenSource interface {
 }
 
 // Secret is text that never prints itself. Convert it with string() where it is used.
-type Secret string
+type Secret = app.Secret
 
 const hidden = "***"
 
-// String implements [fmt.Stringer].
-func (Secret) String() string { return hidden }
-
-// GoString implements [fmt.GoStringer].
-func (Secret) GoString() string { return hidden }
-
-// MarshalText keeps the secret out of JSON.
-func (Secret) MarshalText() ([]byte, error) { return []byte(hidden), nil }
-
-// Tokens is the answer to a refresh. Both tokens replace the old ones; store them in one transaction.
-type Tokens struct {
-	Access           Secret
-	AccessExpiresAt  time.Time
-	Refresh          Secret
-	RefreshExpiresAt time.Time
-	Scope            string // comma-separated
-}
+// Tokens is the answer to a grant. Both tokens replace the old ones; store them in one transaction.
+type Tokens = app.Tokens
 
 // RefresherOptions configure a [Refresher].
 type RefresherOptions struct {
@@ -57,8 +43,8 @@ type RefresherOptions struct {
 	Now          func() time.Time
 }
 
-// Refresher makes the call of the refresh grant. It is safe for concurrent use, but two refreshes of one shop at the same time are
-// for the caller's lock to prevent.
+// Refresher makes the calls to the token endpoint: code exchange, refresh, conversion. It is safe for concurrent use, but two
+// refreshes of one shop at the same time are for the caller's lock to prevent.
 type Refresher struct {
 	base   baseURL
 	id     string
@@ -86,22 +72,52 @@ func NewRefresher(o RefresherOptions) (*Refresher, error) {
 // RefreshToken trades a refresh token for a new pair. Shopify keeps the old refresh token usable until the new access token is first
 // used, so a call without an answer may be repeated with the same one. [CodeInvalidGrant] means the merchant must authorize again.
 func (r *Refresher) RefreshToken(ctx context.Context, shop string, refreshToken Secret) (Tokens, error) {
-	tokens, err := r.refresh(ctx, shop, refreshToken)
+	tokens, err := r.grant(ctx, shop, "refresh_token", map[string]string{
+		"grant_type": "refresh_token", "refresh_token": string(refreshToken),
+	})
 	if err != nil {
 		return Tokens{}, fmt.Errorf("refresh access token at shopify: %w", err)
 	}
 	return tokens, nil
 }
 
-func (r *Refresher) refresh(ctx context.Context, shop string, refreshToken Secret) (Tokens, error) {
+// ExchangeCode trades the code of an installation's callback for a pair of offline tokens that expire. A code is good once and for
+// a short time: Invalid means that Shopify does not know it any more, and the merchant starts again.
+func (r *Refresher) ExchangeCode(ctx context.Context, shop string, code Secret) (Tokens, error) {
+	tokens, err := r.grant(ctx, shop, "exchange_code", map[string]string{"code": string(code), "expiring": "1"})
+	if err != nil {
+		return Tokens{}, fmt.Errorf("exchange authorization code at shopify: %w", err)
+	}
+	return tokens, nil
+}
+
+// Names of a grant and of a kind of token.
+const (
+	tokenExchange    = "urn:ietf:params:oauth:grant-type:token-exchange"          //nolint:gosec // G101: a name, not a credential
+	offlineTokenType = "urn:shopify:params:oauth:token-type:offline-access-token" //nolint:gosec // G101: a name, not a credential
+)
+
+// ConvertToken trades an old token that does not expire for a pair that does. The old one dies with it and there is no way back: an
+// answer that is lost after Shopify did it costs the authorization, and the merchant has to open the app once.
+func (r *Refresher) ConvertToken(ctx context.Context, shop string, permanent Secret) (Tokens, error) {
+	tokens, err := r.grant(ctx, shop, "convert_token", map[string]string{
+		"grant_type": tokenExchange, "subject_token": string(permanent),
+		"subject_token_type": offlineTokenType, "requested_token_type": offlineTokenType, "expiring": "1",
+	})
+	if err != nil {
+		return Tokens{}, fmt.Errorf("convert permanent access token at shopify: %w", err)
+	}
+	return tokens, nil
+}
+
+// grant asks the token endpoint; fields are what is special to the kind of grant.
+func (r *Refresher) grant(ctx context.Context, shop, operation string, fields map[string]string) (Tokens, error) {
 	address, err := r.base.at(shop, "/admin/oauth/access_token")
 	if err != nil {
 		return Tokens{}, err
 	}
-	body, err := json.Marshal(map[string]string{
-		"client_id": r.id, "client_secret": string(r.secret),
-		"grant_type": "refresh_token", "refresh_token": string(refreshToken),
-	})
+	fields["client_id"], fields["client_secret"] = r.id, string(r.secret)
+	body, err := json.Marshal(fields)
 	if err != nil {
 		return Tokens{}, &payment.Error{Class: payment.Bug, Code: "encode", Message: "request cannot be encoded"}
 	}
@@ -120,7 +136,7 @@ func (r *Refresher) refresh(ctx context.Context, shop string, refreshToken Secre
 	}
 	defer resp.Body.Close()
 	answer, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
-	r.log.Info().Str("shop", shop).Str("operation", "refresh_token").Int("status", resp.StatusCode).
+	r.log.Info().Str("shop", shop).Str("operation", operation).Int("status", resp.StatusCode).
 		Str("request_id", printable(resp.Header.Get("X-Request-Id"))).Msg("shopify answered")
 	if err != nil {
 		return Tokens{}, transportError(err)

@@ -9,6 +9,7 @@ import (
 	"io"
 	"net/http"
 	"strings"
+	"time"
 
 	"github.com/Khan/genqlient/graphql"
 
@@ -26,6 +27,8 @@ type call struct {
 	shop   string
 	// requestID is Shopify's id of the last answer.
 	requestID string
+	// pause is how long the bucket needs before it holds the points of the last operation again.
+	pause time.Duration
 }
 
 var _ graphql.Client = (*call)(nil)
@@ -66,7 +69,7 @@ func tokenError(action string, err error) error {
 }
 
 func (k *call) send(ctx context.Context, token, operation string, body []byte, out *graphql.Response) error {
-	address, err := k.client.base.at(k.shop, "/payments_apps/api/"+APIVersion+"/graphql.json")
+	address, err := k.client.base.at(k.shop, k.client.path)
 	if err != nil {
 		return err
 	}
@@ -99,9 +102,11 @@ func (k *call) send(ctx context.Context, token, operation string, body []byte, o
 	if err != nil {
 		return transportError(err)
 	}
-	if problem := decodeAnswer(answer, out); problem != nil {
+	cost, problem := decodeAnswer(answer, out)
+	if problem != nil {
 		return k.withRequestID(problem)
 	}
+	k.pause = cost.shortfall()
 	return nil
 }
 
@@ -131,9 +136,9 @@ func (k *call) notice(operation string, header http.Header) {
 
 // decodeAnswer reads a GraphQL answer with status 200. Members of errors stand for the whole call: a mutation whose answer is
 // incomplete is repeated rather than half believed.
-func decodeAnswer(body []byte, out *graphql.Response) *payment.Error {
+func decodeAnswer(body []byte, out *graphql.Response) (*queryCost, *payment.Error) {
 	if len(body) > maxAnswer {
-		return &payment.Error{Class: payment.Unavailable, Code: "answer_too_large", Message: "shopify's answer is too large"}
+		return nil, &payment.Error{Class: payment.Unavailable, Code: "answer_too_large", Message: "shopify's answer is too large"}
 	}
 	var answer struct {
 		Data       json.RawMessage `json:"data"`
@@ -143,18 +148,18 @@ func decodeAnswer(body []byte, out *graphql.Response) *payment.Error {
 		} `json:"extensions"`
 	}
 	if err := json.Unmarshal(body, &answer); err != nil {
-		return &payment.Error{Class: payment.Unavailable, Code: "unreadable_answer", Message: "shopify's answer is not the JSON expected"}
+		return nil, &payment.Error{Class: payment.Unavailable, Code: "unreadable_answer", Message: "shopify's answer is not the JSON expected"}
 	}
 	if len(answer.Errors) > 0 {
-		return graphErrors(answer.Errors, answer.Extensions.Cost)
+		return nil, graphErrors(answer.Errors, answer.Extensions.Cost)
 	}
 	if len(answer.Data) == 0 || string(answer.Data) == "null" {
-		return emptyAnswer()
+		return nil, emptyAnswer()
 	}
 	if err := json.Unmarshal(answer.Data, out.Data); err != nil {
-		return &payment.Error{Class: payment.Unavailable, Code: "unreadable_answer", Message: "shopify's answer has another shape than its schema"}
+		return nil, &payment.Error{Class: payment.Unavailable, Code: "unreadable_answer", Message: "shopify's answer has another shape than its schema"}
 	}
-	return nil
+	return answer.Extensions.Cost, nil
 }
 
 // printable makes a foreign header fit for logs and errors.

@@ -8,15 +8,30 @@ import (
 
 	"tillflow/internal/crypt"
 	"tillflow/internal/payment"
+	"tillflow/internal/shopify/app"
 )
 
 // Refresh trades a refresh token for a new pair at the shop's platform. A zero
 // expiresAt means that the access token does not expire.
 type Refresh = func(ctx context.Context, refresh string) (access, next string, expiresAt time.Time, err error)
 
-// Names that bind sealed tokens to their shop and column.
+// drawer is where an app's tokens are: the table, and the name that binds sealed
+// tokens to their shop.
+type drawer struct{ table, owner string }
+
+// drawerOf finds an app's tokens. The names never change.
+func drawerOf(name app.Name) (drawer, error) {
+	switch name {
+	case app.Payments:
+		return drawer{table: "shop_tokens", owner: "shop token "}, nil
+	case app.Admin:
+		return drawer{table: "admin_tokens", owner: "admin token "}, nil
+	}
+	return drawer{}, bug("app", "there is no %s app", name)
+}
+
+// Names that bind sealed tokens to their column.
 const (
-	tokenOwner = "shop token "
 	accessRow  = "access"
 	refreshRow = "refresh"
 )
@@ -33,18 +48,29 @@ const (
 type tokens struct {
 	access, refresh string
 	expiresAt       time.Time
+	updatedAt       time.Time
 }
 
 func (t tokens) goodAt(moment time.Time) bool {
 	return t.expiresAt.IsZero() || t.expiresAt.After(moment)
 }
 
-const selectToken = `SELECT wrapped_key, access, refresh, expires_at FROM shop_tokens WHERE shop = @shop`
+func (d drawer) selectToken() string {
+	return `SELECT wrapped_key, access, refresh, expires_at, updated_at FROM ` + d.table + ` WHERE shop = @shop`
+}
 
 // Token answers a shop's access token that is good for some minutes more,
 // rotated when it is not. payment.NotFound before the shop has authorized us.
 func (s *Store) Token(ctx context.Context, shop string, refresh Refresh) (string, error) {
-	t, err := s.scanToken(shop, s.pool.QueryRow(ctx, selectToken, pgx.NamedArgs{"shop": shop}))
+	return s.token(ctx, app.Payments, shop, refresh)
+}
+
+func (s *Store) token(ctx context.Context, name app.Name, shop string, refresh Refresh) (string, error) {
+	d, err := drawerOf(name)
+	if err != nil {
+		return "", failure("read access token", err)
+	}
+	t, err := s.scanToken(d, shop, s.pool.QueryRow(ctx, d.selectToken(), pgx.NamedArgs{"shop": shop}))
 	if err != nil {
 		return "", failure("read access token", err)
 	}
@@ -52,7 +78,7 @@ func (s *Store) Token(ctx context.Context, shop string, refresh Refresh) (string
 	if t.goodAt(now.Add(tokenMargin)) {
 		return t.access, nil
 	}
-	fresh, err := s.RotateToken(ctx, shop, t.access, refresh)
+	fresh, err := s.rotateToken(ctx, name, shop, unless(t.access, s.now, refresh))
 	if err != nil && t.goodAt(now) {
 		s.log.Warn().Err(err).Str("shop", shop).Msg("access token not renewed yet")
 		return t.access, nil
@@ -60,11 +86,12 @@ func (s *Store) Token(ctx context.Context, shop string, refresh Refresh) (string
 	return fresh, err
 }
 
-func (s *Store) scanToken(shop string, row pgx.Row) (tokens, error) {
-	key := crypt.DataKey{Owner: tokenOwner + shop}
+func (s *Store) scanToken(d drawer, shop string, row pgx.Row) (tokens, error) {
+	key := crypt.DataKey{Owner: d.owner + shop}
 	var access, refresh []byte
 	var expires *time.Time
-	if err := row.Scan(&key.Wrapped, &access, &refresh, &expires); err != nil {
+	var updated time.Time
+	if err := row.Scan(&key.Wrapped, &access, &refresh, &expires, &updated); err != nil {
 		return tokens{}, err
 	}
 	clearAccess, err := s.vault.Open(key, accessRow, access)
@@ -75,24 +102,30 @@ func (s *Store) scanToken(shop string, row pgx.Row) (tokens, error) {
 	if err != nil {
 		return tokens{}, bug("vault", "the refresh token does not open")
 	}
-	return tokens{access: string(clearAccess), refresh: string(clearRefresh), expiresAt: instant(expires)}, nil
+	return tokens{access: string(clearAccess), refresh: string(clearRefresh), expiresAt: instant(expires), updatedAt: updated}, nil
 }
 
 // PutToken stores the tokens of a shop, replacing those that stand. A zero
 // expiresAt means that the access token does not expire.
 func (s *Store) PutToken(ctx context.Context, shop string, access, refresh crypt.Secret, expiresAt time.Time) error {
 	t := tokens{access: access.Reveal(), refresh: refresh.Reveal(), expiresAt: expiresAt}
-	return failure("put access token", s.inTx(ctx, func(tx pgx.Tx) error { return s.writeToken(ctx, tx, shop, t) }))
+	return failure("put access token", s.inTx(ctx, func(tx pgx.Tx) error { return s.writeToken(ctx, tx, app.Payments, shop, t) }))
 }
 
-const upsertAccess = `
-	INSERT INTO shop_tokens (shop, wrapped_key, access, refresh, expires_at, updated_at)
+func (d drawer) upsertToken() string {
+	return `
+	INSERT INTO ` + d.table + ` AS t (shop, wrapped_key, access, refresh, expires_at, updated_at)
 	VALUES (@shop, @key, @access, @refresh, @expires_at, @now)
 	ON CONFLICT (shop) DO UPDATE SET wrapped_key = @key, access = @access, refresh = @refresh, expires_at = @expires_at,
-	       version = shop_tokens.version + 1, updated_at = @now`
+	       version = t.version + 1, updated_at = @now`
+}
 
-func (s *Store) writeToken(ctx context.Context, tx pgx.Tx, shop string, t tokens) error {
-	key, err := s.vault.NewDataKey(tokenOwner + shop)
+func (s *Store) writeToken(ctx context.Context, tx pgx.Tx, name app.Name, shop string, t tokens) error {
+	d, err := drawerOf(name)
+	if err != nil {
+		return err
+	}
+	key, err := s.vault.NewDataKey(d.owner + shop)
 	if err != nil {
 		return bug("vault", "no data key can be made")
 	}
@@ -104,7 +137,7 @@ func (s *Store) writeToken(ctx context.Context, tx pgx.Tx, shop string, t tokens
 	if err != nil {
 		return bug("vault", "the refresh token cannot be sealed")
 	}
-	_, err = tx.Exec(ctx, upsertAccess, pgx.NamedArgs{
+	_, err = tx.Exec(ctx, d.upsertToken(), pgx.NamedArgs{
 		"shop": shop, "key": key.Wrapped, "access": access, "refresh": refresh, "expires_at": nullable(t.expiresAt), "now": s.now(),
 	})
 	return err
@@ -112,41 +145,72 @@ func (s *Store) writeToken(ctx context.Context, tx pgx.Tx, shop string, t tokens
 
 // RotateToken answers another access token than stale: the one that stands, if
 // somebody rotated meanwhile, else what refresh brings, which is stored.
+func (s *Store) RotateToken(ctx context.Context, shop, stale string, refresh Refresh) (string, error) {
+	return s.rotateToken(ctx, app.Payments, shop, unless(stale, s.now, refresh))
+}
+
+// rotation says what to do with the tokens that stand.
+type rotation struct {
+	// keep: they are what the caller wants, so nothing is called.
+	keep func(standing tokens) bool
+	// renew trades them for others.
+	renew func(ctx context.Context, standing tokens) (tokens, error)
+}
+
+// unless rotates by the refresh token, unless somebody did since stale.
+func unless(stale string, now func() time.Time, refresh Refresh) rotation {
+	return rotation{
+		keep: func(standing tokens) bool { return standing.access != stale && standing.goodAt(now()) },
+		renew: func(ctx context.Context, standing tokens) (tokens, error) {
+			var t tokens
+			var err error
+			t.access, t.refresh, t.expiresAt, err = refresh(ctx, standing.refresh)
+			return t, err
+		},
+	}
+}
+
+// rotateToken answers the access token that stands afterwards.
 //
 // This is the one transaction that spans a call: the row's lock is what makes
 // fifty callers refresh once, and a refresh token that is used twice can cost
 // the merchant's authorization. It locks nothing else, the call is bounded, and
 // a commit that is lost is mended by the platform, which keeps the old refresh
 // token valid until the new access token is first used.
-func (s *Store) RotateToken(ctx context.Context, shop, stale string, refresh Refresh) (string, error) {
+func (s *Store) rotateToken(ctx context.Context, name app.Name, shop string, r rotation) (string, error) {
+	const action = "rotate access token"
+	d, err := drawerOf(name)
+	if err != nil {
+		return "", failure(action, err)
+	}
 	var access string
-	err := s.inTx(ctx, func(tx pgx.Tx) error {
+	err = s.inTx(ctx, func(tx pgx.Tx) error {
 		// Waiting for another caller's refresh may take as long as a refresh.
 		if _, err := tx.Exec(ctx, `SET LOCAL lock_timeout = '25s'`); err != nil {
 			return err
 		}
-		standing, err := s.scanToken(shop, tx.QueryRow(ctx, selectToken+` FOR UPDATE`, pgx.NamedArgs{"shop": shop}))
+		standing, err := s.scanToken(d, shop, tx.QueryRow(ctx, d.selectToken()+` FOR UPDATE`, pgx.NamedArgs{"shop": shop}))
 		if err != nil {
 			return err
 		}
-		if standing.access != stale && standing.goodAt(s.now()) {
+		if r.keep(standing) {
 			access = standing.access
 			return nil
 		}
 		call, cancel := context.WithTimeout(ctx, refreshTimeout)
 		defer cancel()
-		var t tokens
-		if t.access, t.refresh, t.expiresAt, err = refresh(call, standing.refresh); err != nil {
+		t, err := r.renew(call, standing)
+		if err != nil {
 			return err
 		}
 		if t.access == "" {
 			return &payment.Error{Class: payment.Unavailable, Code: "no_token", Message: "the refresh brought no token"}
 		}
 		access = t.access
-		return s.writeToken(ctx, tx, shop, t)
+		return s.writeToken(ctx, tx, name, shop, t)
 	})
 	if err != nil {
-		return "", failure("rotate access token", err)
+		return "", failure(action, err)
 	}
 	return access, nil
 }
