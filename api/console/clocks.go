@@ -1,0 +1,100 @@
+package console
+
+import (
+	"time"
+
+	"tillflow/internal/payment"
+)
+
+// clock is something that is waited for.
+type clock struct {
+	What  string
+	Until time.Time // zero: there is no last moment
+	Away  string
+	Then  string // what happens then
+}
+
+// clocks lists what is waited for, and until when.
+func (p dossier) clocks() []clock {
+	var list []clock
+	add := func(what string, until time.Time, then string) {
+		c := clock{What: what, Until: until, Then: then}
+		if !until.IsZero() {
+			c.Away = away(until, p.now)
+		}
+		list = append(list, c)
+	}
+	d := p.d
+	switch {
+	case d.Final == payment.Undecided:
+		add("Our decision", p.desk.DecideAt, "What is paid is resolved, what is not is rejected, and what is in doubt stays open with a person.")
+		add("The shop must have its answer", d.DeadlineAt, "Shopify gives up on the session after this.")
+	case d.ToldAt.IsZero() && d.TellRefused == "" && d.ClosedAt.IsZero():
+		add("The shop confirms our answer", d.DeadlineAt, "We repeat it after seconds first and every four hours in the end; past this moment a person is called.")
+	}
+	if !p.desk.GiveBackAt.IsZero() {
+		add("Somebody decides", p.desk.GiveBackAt, "Otherwise the money goes back to the buyer by itself.")
+	}
+	p.clocksOfAttempts(add)
+	p.clocksOfMoves(add)
+	for _, purse := range p.desk.Purses {
+		if !purse.HoldUntil.IsZero() {
+			add("The merchant captures the hold", purse.HoldUntil, "After this the provider lets the money go.")
+		}
+	}
+	if d.WatchUntil.After(p.now) && p.endedUnpaid() {
+		add("A late payment might still appear", d.WatchUntil, "It would be given back."+p.nextLook())
+	}
+	return list
+}
+
+func (p dossier) clocksOfMoves(add func(string, time.Time, string)) {
+	for _, m := range p.moves {
+		switch {
+		case m.Elsewhere && !m.Done && !m.Refused:
+			add(moveName(m)+": how it ends", time.Time{}, "The provider's message says so; nothing is done here meanwhile.")
+		case !moving(m):
+		case m.Final == payment.Undecided:
+			add(moveName(m)+": the provider's word", time.Time{}, "What follows comes from evidence, never from time.")
+		case m.ToldAt.IsZero() && m.TellRefused == "":
+			add(moveName(m)+": the shop confirms our answer", time.Time{}, "We repeat it until then.")
+		}
+	}
+}
+
+func (p dossier) clocksOfAttempts(add func(string, time.Time, string)) {
+	for _, a := range p.d.Attempts {
+		if a.Elsewhere {
+			continue
+		}
+		switch a.State {
+		case payment.Open:
+			add("The buyer pays on the page of "+a.Provider, a.ExpiresAt, "Then the page takes no money any more.")
+		case payment.Working:
+			add(a.Provider+" finishes", time.Time{}, "We look every half hour, and hear its message at once.")
+		case payment.Doubtful, payment.Sent:
+			add("Proof of what "+a.Provider+" did", time.Time{}, "We look it up at least every half hour. Nothing is sent again before.")
+		case payment.Allocated:
+			add("The next try at "+a.Provider, time.Time{}, "The request was certainly not sent, so it is sent again.")
+		case payment.Held, payment.Done, payment.Declined, payment.Closed, payment.NotDone:
+		}
+	}
+}
+
+func (p dossier) nextLook() string {
+	if p.desk.WatchAt.IsZero() {
+		return ""
+	}
+	return " The next look is " + away(p.desk.WatchAt, p.now) + "."
+}
+
+// endedUnpaid reports a try to pay that ended without money: its success might
+// still come.
+func (p dossier) endedUnpaid() bool {
+	for _, a := range p.d.Attempts {
+		if a.Operation == payment.OpCharge && a.State.Decided() && !a.State.Succeeded() {
+			return true
+		}
+	}
+	return false
+}
