@@ -103,7 +103,7 @@ type Fault struct {
 }
 
 // slow is how long slow kinds take: longer than a call waits for its answer, shorter than the provider's lag.
-const slow = 1500
+const slow = 2200
 
 func (f Fault) rule() faults.Rule {
 	r := faults.Rule{Call: f.Call, Kind: f.Kind, Nth: f.Nth, Times: f.Times}
