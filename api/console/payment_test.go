@@ -1,7 +1,6 @@
 package console_test
 
 import (
-	"context"
 	"net/http"
 	"strings"
 	"testing"
@@ -12,7 +11,6 @@ import (
 
 	"tillflow/api/console"
 	"tillflow/internal/access"
-	"tillflow/internal/access/audit"
 	"tillflow/internal/payment"
 )
 
@@ -166,20 +164,6 @@ func TestStuck(t *testing.T) {
 			h.show(access.Viewer, s).shows(http.StatusOK, one.texts...).lacks("What may be pressed", "Try again now")
 		})
 	}
-}
-
-// lost is an audit that takes nothing.
-type lost struct{ console.Trail }
-
-// unwritten is a record that takes neither action nor entry.
-type unwritten struct{}
-
-func (unwritten) InsertAuditedAction(context.Context, payment.Action, audit.Entry) error {
-	return payment.Errorf(payment.Unavailable, "the disk is full")
-}
-
-func (lost) AppendAudit(context.Context, audit.Entry) error {
-	return payment.Errorf(payment.Unavailable, "the audit is away")
 }
 
 // elsewhere is a message about money that the provider moved without us.

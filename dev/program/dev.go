@@ -48,18 +48,16 @@ func runDev(ctx context.Context, _ []string, getenv func(string) string, out io.
 		return err
 	}
 	defer closeLog()
-	s, err := stack.Start(ctx, stack.Options{Dir: dir, BasePort: base, Service: true, Say: say, Log: log})
+	s, err := stack.Start(ctx, stack.Options{Dir: dir, BasePort: base, Service: true, NewShops: []string{stack.NewShop}, Say: say, Log: log})
 	if err != nil {
 		return err
 	}
-	say("running a smoke charge")
-	if err := smoke(ctx, s); err != nil {
+	if err := tryOut(ctx, s, say); err != nil {
 		if stopErr := s.Stop(); stopErr != nil {
 			say("stopping failed too: %v", stopErr)
 		}
 		return fmt.Errorf("smoke charge (logs are in %s): %w", filepath.Join(dir, "service.log"), err)
 	}
-	say("smoke charge: checkout → pay page → Stripe → Shopify told, one capture, one answer")
 	addresses(out, s, dir)
 	say("ready; Ctrl-C stops everything and keeps the data")
 	<-ctx.Done()
@@ -68,6 +66,24 @@ func runDev(ctx context.Context, _ []string, getenv func(string) string, out io.
 		return err
 	}
 	say("stopped; `make run` goes on from here, `make run FRESH=1` starts over")
+	return nil
+}
+
+// tryOut runs the smoke charge, unless a person has uninstalled the app.
+func tryOut(ctx context.Context, s *stack.Stack, say func(string, ...any)) error {
+	shop, err := s.Service.Store.Shop(ctx, stack.Shop)
+	if err != nil {
+		return err
+	}
+	if !shop.Active {
+		say("no smoke charge: %s has uninstalled the app; its Admin installs it again under Apps", stack.Shop)
+		return nil
+	}
+	say("running a smoke charge")
+	if err := smoke(ctx, s); err != nil {
+		return err
+	}
+	say("smoke charge: checkout → pay page → Stripe → Shopify told, one capture, one answer")
 	return nil
 }
 
@@ -97,6 +113,8 @@ func addresses(out io.Writer, s *stack.Stack, dir string) {
 	fmt.Fprintf(out, `
   shop           %s/shops/%s        buy something
   Shopify Admin  %s/shops/%s/admin  orders and what Shopify was told
+  new shop       %s/shops/%s/admin/apps   has no app yet: install it
+  console        %s/console         payments, why one is stuck, what may be pressed
   Temporal UI    %s                 every payment as a workflow, texts readable
   mail box       %s                 what operators are sent
   Stripe         %s                 the stand-in's books, /_faults its switches
@@ -105,7 +123,7 @@ func addresses(out io.Writer, s *stack.Stack, dir string) {
   logs           %s
   operator       %s payment list
 
-`, s.ShopURL, stack.Shop, s.ShopURL, stack.Shop, s.TemporalURL, s.MailURL, s.StripeURL, s.ControlURL, s.PayURL, s.APIKey,
+`, s.ShopURL, stack.Shop, s.ShopURL, stack.Shop, s.ShopURL, stack.NewShop, s.PayURL, s.TemporalURL, s.MailURL, s.StripeURL, s.ControlURL, s.PayURL, s.APIKey,
 		filepath.Join(dir, "service.log"), stack.ControlCommand)
 }
 

@@ -15,17 +15,12 @@ import (
 	"tillflow/dev/internal/port"
 	"tillflow/internal/cli"
 	"tillflow/internal/config"
-	"tillflow/internal/crypt"
-	"tillflow/internal/payment"
 	stripepsp "tillflow/internal/psp/stripe"
 	"tillflow/internal/store"
 	"tillflow/standin/mail"
 	"tillflow/standin/shopify"
 	"tillflow/standin/stripe"
 )
-
-// Client id of the app at the stand-in Shopify.
-const clientID = "tillflow-dev"
 
 // configure decides every setting of the service and writes them to dev.env, so
 // that the operator's commands find the stack.
@@ -41,7 +36,9 @@ func (s *Stack) configure(context.Context) error {
 		"SHOPIFY_LISTEN": port.Join(localhost, p.session), "SHOPIFY_CLIENT_CA": filepath.Join(s.opts.Dir, "ca.pem"),
 		"SHOPIFY_CERT": filepath.Join(s.opts.Dir, "server.pem"), "SHOPIFY_KEY": filepath.Join(s.opts.Dir, "server.key"),
 		"SHOPIFY_URL": s.ShopURL + "/shops/{shop}", "SHOPIFY_CLIENT_ID": clientID, "SHOPIFY_CLIENT_SECRET": sec.AppSecret,
-		"STRIPE_URL": s.StripeURL, "MASTER_KEYS": sec.MasterKey, "PAYLOAD_KEYS": sec.PayloadKey, "CODEC_TOKEN": sec.CodecToken,
+		"SHOPIFY_ADMIN_CLIENT_ID": adminClientID, "SHOPIFY_ADMIN_CLIENT_SECRET": sec.AdminSecret,
+		"CONSOLE_DEV_LOGIN": "true",
+		"STRIPE_URL":        s.StripeURL, "MASTER_KEYS": sec.MasterKey, "PAYLOAD_KEYS": sec.PayloadKey, "CODEC_TOKEN": sec.CodecToken,
 		"SMTP_ADDRESS": port.Join(localhost, p.smtp), "SMTP_PLAIN": "true", "SMTP_FROM": "tillflow@example.com",
 	}
 	maps.Copy(set, s.opts.Settings)
@@ -113,23 +110,13 @@ func (s *Stack) seed(ctx context.Context) ([]seeded, error) {
 
 func (s *Stack) seedShop(ctx context.Context, st *store.Store, i int, shop string) (seeded, error) {
 	var ids seeded
-	err := st.PutShop(ctx, store.Shop{Shop: shop, Label: "Acme Dev Store", Mail: "owner@" + shop, Active: true})
-	if err != nil {
+	if err := s.seedInstallation(ctx, st, shop); err != nil {
 		return ids, err
-	}
-	// The tokens rotate; those of an earlier run are the good ones.
-	_, err = st.Token(ctx, shop, func(context.Context, string) (string, string, time.Time, error) {
-		return "", "", time.Time{}, errors.New("not asked here")
-	})
-	if payment.ClassOf(err, payment.Unavailable) == payment.NotFound {
-		err = st.PutToken(ctx, shop, crypt.Secret(s.secrets.AccessToken), crypt.Secret(s.secrets.Refresh), s.Clock.Now().Add(time.Hour))
-		if err != nil {
-			return ids, err
-		}
 	}
 	account := func(provider, label string, live bool, position int, credentials map[string]string) (string, error) {
 		return st.PutAccount(ctx, store.Account{Shop: shop, Provider: provider, Live: live, Label: label, Position: position, Enabled: true}, credentials)
 	}
+	var err error
 	ids.test, err = account("stripe", "Card", false, 1, map[string]string{"secret_key": keyOf(s.secrets.StripeTest, i), "webhook_secret": s.secrets.StripeTestHook})
 	if err != nil {
 		return ids, err
@@ -208,15 +195,12 @@ func (s *Stack) startShopify(ctx context.Context) error {
 			PaymentSessionURL: s.SessionURL + "/shopify/payment_session", RefundSessionURL: s.SessionURL + "/shopify/refund_session",
 			CaptureSessionURL: s.SessionURL + "/shopify/capture_session", VoidSessionURL: s.SessionURL + "/shopify/void_session",
 		},
-		ClientID: clientID, ClientSecret: shopify.Secret(s.secrets.AppSecret),
 		// Load runs must meet our limits, not the stand-in's; a fault throttles on demand.
 		Throttle:     shopify.Throttle{MaximumAvailable: 1e6, RestoreRate: 1e5},
 		SnapshotPath: s.snapshot("shopify.json"),
 		Log:          s.opts.Log.With().Str("part", "shopify stand-in").Logger(),
 	}
-	for _, shop := range s.shops() {
-		o.Shops = append(o.Shops, shopify.Shop{Domain: shop, AccessToken: shopify.Secret(s.secrets.AccessToken), RefreshToken: shopify.Secret(s.secrets.Refresh), Plan: shopify.PlanComponents})
-	}
+	s.register(&o)
 	server, err := shopify.New(o)
 	if err != nil {
 		return err

@@ -26,6 +26,7 @@ type secrets struct {
 	MasterKey, PayloadKey           string
 	CodecToken                      string
 	AppSecret, AccessToken, Refresh string
+	AdminSecret                     string
 	StripeTest, StripeLive          string
 	StripeTestHook, StripeLiveHook  string
 	CACert, CAKey                   []byte // PEM: signs our server and Shopify's client certificate
@@ -43,6 +44,12 @@ func loadSecrets(dir string) (secrets, error) {
 		if err := json.Unmarshal(data, &s); err != nil {
 			return s, fmt.Errorf("read %s: %w", path, err)
 		}
+		if s.AdminSecret == "" { // a folder from before there was a second app
+			s.AdminSecret = rand.Text()
+			if err := s.keep(path); err != nil {
+				return s, err
+			}
+		}
 		return s, s.writeCertificates(dir)
 	case !errors.Is(err, fs.ErrNotExist):
 		return s, fmt.Errorf("read secrets: %w", err)
@@ -50,19 +57,27 @@ func loadSecrets(dir string) (secrets, error) {
 	if s, err = newSecrets(); err != nil {
 		return s, err
 	}
-	if data, err = json.Marshal(s); err != nil { //nolint:gosec // keeping the stack's secrets is what the file is for
+	if err := s.keep(path); err != nil {
 		return s, err
 	}
-	if err := os.WriteFile(path, data, 0o600); err != nil {
-		return s, fmt.Errorf("keep secrets: %w", err)
-	}
 	return s, s.writeCertificates(dir)
+}
+
+func (s *secrets) keep(path string) error {
+	data, err := json.Marshal(s) //nolint:gosec // keeping the stack's secrets is what the file is for
+	if err != nil {
+		return err
+	}
+	if err := os.WriteFile(path, data, 0o600); err != nil {
+		return fmt.Errorf("keep secrets: %w", err)
+	}
+	return nil
 }
 
 func newSecrets() (secrets, error) {
 	s := secrets{
 		MasterKey: "dev:" + base64.StdEncoding.EncodeToString(random(32)), PayloadKey: "dev:" + base64.StdEncoding.EncodeToString(random(32)),
-		CodecToken: rand.Text(), AppSecret: rand.Text(), AccessToken: "shpat_" + rand.Text(), Refresh: "shprt_" + rand.Text(),
+		CodecToken: rand.Text(), AppSecret: rand.Text(), AdminSecret: rand.Text(), AccessToken: "shpat_" + rand.Text(), Refresh: "shprt_" + rand.Text(),
 		StripeTest: "sk_test_" + rand.Text(), StripeLive: "sk_live_" + rand.Text(),
 		StripeTestHook: "whsec_" + rand.Text(), StripeLiveHook: "whsec_" + rand.Text(),
 	}

@@ -32,6 +32,9 @@ import (
 // Shop is the domain of the stack's shop; further shops are named in Options.
 const Shop = "acme-dev.myshopify.com"
 
+// NewShop is the domain of the shop at which `make run` lets a person install.
+const NewShop = "new-dev.myshopify.com"
+
 // Options say what to run. Dir must be set.
 type Options struct {
 	// Dir keeps everything: database, books, secrets, logs.
@@ -45,6 +48,8 @@ type Options struct {
 	Service bool
 	// Shops are further shops beside Shop.
 	Shops []string
+	// NewShops are shops at the stand-in Shopify that have not installed the app.
+	NewShops []string
 	// Settings are TILLFLOW_ settings without the prefix, over the stack's own.
 	Settings map[string]string
 	// SettleDelay is how long the stand-in Stripe takes for delayed methods.

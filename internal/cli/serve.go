@@ -76,14 +76,23 @@ func (s *Service) publicHandler() (http.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	handler := api.New(s.log, s.ready,
-		pages, box,
+	groups, err := s.appRoutes()
+	if err != nil {
+		return nil, err
+	}
+	desk, err := s.console()
+	if err != nil {
+		return nil, err
+	}
+	groups = append(groups, desk...)
+	handler := api.New(s.log, s.ready, append(
+		groups, pages, box,
 		&webhook.Handler{Events: s.Store, Runs: s.Runs, Connectors: s.Connectors, Now: s.now, Log: s.log},
 		&merchant.Handler{
 			Records: s.Store, Runs: s.soon, Providers: s.providers, Link: s.link,
 			Resolution: s.Timing.Resolution, Now: s.now, Log: s.log,
 		},
-	)
+	)...)
 	if s.Config.CodecToken == "" {
 		return handler, nil
 	}
@@ -159,11 +168,7 @@ func (s *Service) providers(kind payment.Kind) []string {
 }
 
 // activities is what workflows may call.
-func (s *Service) activities() (worker.Activities, error) {
-	shop, err := s.shop()
-	if err != nil {
-		return worker.Activities{}, err
-	}
+func (s *Service) activities(shop *shopAPI) (worker.Activities, error) {
 	mailer, err := notify.New(notify.Options{
 		Address: s.Config.SMTPAddress, User: s.Config.SMTPUser, Password: s.Config.SMTPPassword, From: s.Config.SMTPFrom,
 		Plain: s.Config.SMTPPlain, TemporalUI: s.Config.TemporalUI, Namespace: s.Config.TemporalNamespace, Now: s.now, Log: s.log,

@@ -16,6 +16,7 @@ import (
 	sdkworker "go.temporal.io/sdk/worker"
 	"golang.org/x/sync/errgroup"
 
+	hookapi "tillflow/api/hook"
 	"tillflow/internal/config"
 	"tillflow/internal/crypt"
 	"tillflow/internal/flow"
@@ -54,6 +55,10 @@ type Service struct {
 	soon  *flow.Soon
 	codec *crypt.Codec
 	calls *http.Client
+	// apps are ours at Shopify, those that are configured.
+	apps []shopApp
+	// dispatcher acts on Shopify's webhooks; nil where no worker runs.
+	dispatcher *hookapi.Dispatcher
 }
 
 // New connects to the database and to Temporal and wires everything.
@@ -93,7 +98,10 @@ func (s *Service) open(ctx context.Context) error {
 	// An eager start helps only where a worker shares this client.
 	s.Runs = flow.NewRuns(s.Temporal, s.Timing, s.roles.HTTP && s.roles.Worker)
 	s.soon = flow.NewSoon(ctx, s.Runs, s.log)
-	return nil
+	if err := s.openApps(); err != nil {
+		return err
+	}
+	return s.openDispatcher()
 }
 
 // newConnectors is the list of providers.
@@ -155,17 +163,24 @@ func (s *Service) Close() {
 }
 
 // Run serves until ctx ends, then stops in order: HTTP, starts under way,
-// workers, connections.
+// workers and what they do beside, connections.
 func (s *Service) Run(ctx context.Context) error {
 	defer s.Close()
 	group, ctx := errgroup.WithContext(ctx)
 	if s.roles.Worker {
-		acts, err := s.activities()
+		shop, err := s.shop()
+		if err != nil {
+			return err
+		}
+		acts, err := s.activities(shop)
 		if err != nil {
 			return err
 		}
 		worker.SetCache(s.Config.WorkflowCache)
 		group.Go(func() error { s.work(ctx, acts); return nil })
+		group.Go(func() error { return s.dispatcher.Run(ctx) })
+		group.Go(func() error { s.keepTokens(ctx); return nil })
+		group.Go(func() error { s.keepReady(ctx, shop.client); return nil })
 	}
 	if s.roles.HTTP {
 		group.Go(func() error { return s.serve(ctx) })

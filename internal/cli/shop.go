@@ -2,46 +2,24 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"tillflow/internal/payment"
 	"tillflow/internal/shopify"
+	"tillflow/internal/shopify/app"
 )
 
 // shop wires Shopify's client to the stored tokens.
 func (s *Service) shop() (*shopAPI, error) {
-	refresher, err := shopify.NewRefresher(shopify.RefresherOptions{
-		BaseURL: s.Config.ShopifyURL, ClientID: s.Config.ShopifyClientID,
-		ClientSecret: shopify.Secret(s.Config.ShopifyClientSecret.Reveal()), HTTPClient: s.calls, Log: s.log, Now: s.now,
-	})
-	if err != nil {
-		return nil, err
+	payments, configured := s.app(app.Payments)
+	if !configured {
+		return nil, errors.New("TILLFLOW_SHOPIFY_CLIENT_ID: a worker cannot tell shops anything without the payments app")
 	}
 	client, err := shopify.New(shopify.Options{
-		BaseURL: s.Config.ShopifyURL, HTTPClient: s.calls, Tokens: tokens{s, refresher}, Log: s.log, Now: s.now,
+		BaseURL: s.Config.ShopifyURL, HTTPClient: s.calls, Tokens: s.tokenSource(payments), Log: s.log, Now: s.now,
 	})
 	return &shopAPI{client}, err
-}
-
-// tokens lets the store keep and lock what the refresher renews.
-type tokens struct {
-	service   *Service
-	refresher *shopify.Refresher
-}
-
-func (t tokens) Token(ctx context.Context, shop string) (string, error) {
-	return t.service.Store.Token(ctx, shop, t.renew(shop))
-}
-
-func (t tokens) Refresh(ctx context.Context, shop, stale string) (string, error) {
-	return t.service.Store.RotateToken(ctx, shop, stale, t.renew(shop))
-}
-
-func (t tokens) renew(shop string) func(context.Context, string) (string, string, time.Time, error) {
-	return func(ctx context.Context, refresh string) (string, string, time.Time, error) {
-		fresh, err := t.refresher.RefreshToken(ctx, shop, shopify.Secret(refresh))
-		return string(fresh.Access), string(fresh.Refresh), fresh.AccessExpiresAt, err
-	}
 }
 
 // shopAPI says our answers in Shopify's words.

@@ -63,9 +63,21 @@ type Config struct {
 	ShopifyProxies []netip.Prefix `env:"SHOPIFY_PROXIES"`
 	// ShopifyURL is the base of Shopify's APIs; {shop} becomes the shop's domain.
 	ShopifyURL string `env:"SHOPIFY_URL" envDefault:"https://{shop}"`
-	// ShopifyClientID and ShopifyClientSecret are the app's.
+	// ShopifyClientID and ShopifyClientSecret are the payments app's.
 	ShopifyClientID     string       `env:"SHOPIFY_CLIENT_ID"`
 	ShopifyClientSecret crypt.Secret `env:"SHOPIFY_CLIENT_SECRET"`
+	// ShopifyClientSecretPrevious is the one before, while the secret is rotated:
+	// what Shopify signs with it is still believed.
+	ShopifyClientSecretPrevious crypt.Secret `env:"SHOPIFY_CLIENT_SECRET_PREVIOUS"`
+	// ShopifyScopes are what the payments app asks a shop for, and insists on.
+	ShopifyScopes []string `env:"SHOPIFY_SCOPES" envDefault:"write_payment_gateways,write_payment_sessions"`
+	// ShopifyAdminClientID is the second app's, for the Admin API; empty: there is
+	// none, and its settings below are not read.
+	ShopifyAdminClientID             string       `env:"SHOPIFY_ADMIN_CLIENT_ID"`
+	ShopifyAdminClientSecret         crypt.Secret `env:"SHOPIFY_ADMIN_CLIENT_SECRET"`
+	ShopifyAdminClientSecretPrevious crypt.Secret `env:"SHOPIFY_ADMIN_CLIENT_SECRET_PREVIOUS"`
+	// ShopifyAdminScopes are as in deploy/shopify.admin-app.toml.
+	ShopifyAdminScopes []string `env:"SHOPIFY_ADMIN_SCOPES" envDefault:"read_merchant_managed_fulfillment_orders,read_payment_terms,read_shopify_payments_disputes,write_customer_payment_methods,write_orders,write_own_subscription_contracts"`
 
 	// StripeURL is the base of Stripe's API.
 	StripeURL string `env:"STRIPE_URL" envDefault:"https://api.stripe.com"`
@@ -79,6 +91,9 @@ type Config struct {
 	PayloadKeys crypt.Secret `env:"PAYLOAD_KEYS,required"`
 	// CodecToken lets the Temporal UI decode payloads; empty: no codec endpoint.
 	CodecToken crypt.Secret `env:"CODEC_TOKEN"`
+
+	// Console says who may come into the console.
+	Console Console `envPrefix:"CONSOLE_"`
 
 	// SMTPAddress is the mail server's host and port; empty: no mails.
 	SMTPAddress string `env:"SMTP_ADDRESS"`
@@ -159,6 +174,8 @@ func (c Config) check() error {
 	if c.ShopifyProxyHeader != "" && len(c.ShopifyProxies) == 0 {
 		fault("SHOPIFY_PROXIES", "proxy mode believes nobody until the proxy's network is named")
 	}
+	faults = append(faults, c.checkApps()...)
+	faults = append(faults, c.Console.check(c.Production())...)
 	if c.Production() && c.ClockOffset != 0 {
 		fault("CLOCK_OFFSET", "production runs on the real clock")
 	}
@@ -166,6 +183,29 @@ func (c Config) check() error {
 		fault("TIMING", "production runs with the documented durations")
 	}
 	return errors.Join(faults...)
+}
+
+// checkApps: an app has an id and a secret or neither, and two apps are two.
+func (c Config) checkApps() []error {
+	var faults []error
+	for prefixed, a := range map[string]struct {
+		id             string
+		secret, before crypt.Secret
+	}{
+		prefix + "SHOPIFY_":       {c.ShopifyClientID, c.ShopifyClientSecret, c.ShopifyClientSecretPrevious},
+		prefix + "SHOPIFY_ADMIN_": {c.ShopifyAdminClientID, c.ShopifyAdminClientSecret, c.ShopifyAdminClientSecretPrevious},
+	} {
+		switch {
+		case (a.id == "") != (a.secret == ""):
+			faults = append(faults, fmt.Errorf("%sCLIENT_ID: an app needs its client id and its client secret, and one of them is missing", prefixed))
+		case a.id == "" && a.before != "":
+			faults = append(faults, fmt.Errorf("%sCLIENT_SECRET_PREVIOUS: there is no app that it was the secret of", prefixed))
+		}
+	}
+	if c.ShopifyAdminClientID != "" && c.ShopifyAdminClientID == c.ShopifyClientID {
+		faults = append(faults, errors.New(prefix+"SHOPIFY_ADMIN_CLIENT_ID: it is the payments app's; the second app is an app of its own"))
+	}
+	return faults
 }
 
 // Timing is flow.Timing with single durations replaced.

@@ -93,3 +93,51 @@ func TestEnvExampleNamesEveryVariable(t *testing.T) {
 	}
 	require.ElementsMatch(t, names, listed)
 }
+
+func TestApps(t *testing.T) {
+	t.Parallel()
+	t.Run("the scopes are those that deploy/ declares", func(t *testing.T) {
+		t.Parallel()
+		c, err := load(good())
+		require.NoError(t, err)
+		for file, scopes := range map[string][]string{"shopify.app.toml": c.ShopifyScopes, "shopify.admin-app.toml": c.ShopifyAdminScopes} {
+			text, err := os.ReadFile("../../deploy/" + file)
+			require.NoError(t, err)
+			require.Contains(t, string(text), `scopes = "`+strings.Join(scopes, ",")+`"`)
+		}
+	})
+	const payments, second = "TILLFLOW_SHOPIFY_", "TILLFLOW_SHOPIFY_ADMIN_"
+	t.Run("both apps, each with the secret before", func(t *testing.T) {
+		t.Parallel()
+		vars := good()
+		for app, prefix := range map[string]string{"a": payments, "b": second} {
+			vars[prefix+"CLIENT_ID"], vars[prefix+"CLIENT_SECRET"], vars[prefix+"CLIENT_SECRET_PREVIOUS"] = app, "new", "old"
+		}
+		vars[second+"SCOPES"] = "read_orders,write_products"
+		c, err := load(vars)
+		require.NoError(t, err)
+		require.Equal(t, "old", c.ShopifyAdminClientSecretPrevious.Reveal())
+		require.Equal(t, []string{"read_orders", "write_products"}, c.ShopifyAdminScopes)
+	})
+	for name, tc := range map[string]struct {
+		set  map[string]string
+		says string
+	}{
+		"an id without a secret":             {map[string]string{payments + "CLIENT_ID": "a"}, payments + "CLIENT_ID: "},
+		"a secret without an id":             {map[string]string{second + "CLIENT_SECRET": "canary"}, second + "CLIENT_ID: "},
+		"an old secret of no app":            {map[string]string{second + "CLIENT_SECRET_PREVIOUS": "canary"}, second + "CLIENT_SECRET_PREVIOUS: "},
+		"one app in the place of two":        {map[string]string{payments + "CLIENT_ID": "a", payments + "CLIENT_SECRET": "canary", second + "CLIENT_ID": "a", second + "CLIENT_SECRET": "canary"}, "app of its own"},
+		"an old secret in the place of both": {map[string]string{payments + "CLIENT_ID": "a", payments + "CLIENT_SECRET_PREVIOUS": "canary"}, payments + "CLIENT_ID: "},
+	} {
+		t.Run(name+" is refused", func(t *testing.T) {
+			t.Parallel()
+			vars := good()
+			for name, value := range tc.set {
+				vars[name] = value
+			}
+			_, err := load(vars)
+			require.ErrorContains(t, err, tc.says)
+			require.NotContains(t, err.Error(), "canary")
+		})
+	}
+}

@@ -44,6 +44,8 @@ func TestBrowser(t *testing.T) {
 		"a refund of more than was paid is refused in words":              refused,
 		"a merchant captures a part and refunds it":                       captured,
 		"a merchant voids a reservation":                                  voided,
+		"a shop installs, pays, leaves and comes back":                    appInstalled,
+		"the app for the Admin API installs beside the first":             secondAppInstalled,
 	}
 	for name, story := range stories {
 		t.Run(name, func(t *testing.T) {

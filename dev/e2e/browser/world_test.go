@@ -70,7 +70,7 @@ func (w *world) startStack(t *testing.T, logName string) {
 	log, err := os.Create(filepath.Join(w.shots, logName+".log"))
 	require.NoError(t, err)
 	w.Stack, err = stack.Start(t.Context(), stack.Options{
-		Dir: dir, Volatile: true, Service: true, Shops: []string{longShop},
+		Dir: dir, Volatile: true, Service: true, Shops: []string{longShop}, NewShops: []string{freshShop},
 		SettleDelay: 24 * time.Hour, // stories settle by hand
 		Settings:    map[string]string{"SANDBOX_DELAY": "1s"},
 		Log:         zerolog.New(log).With().Timestamp().Logger(),
