@@ -25,8 +25,8 @@ func (d dice) moves(s Sale) []Move {
 
 func (d dice) holdMoves(minor int64) []Move {
 	part := minor/2 + d.Int64N(minor/4)
-	switch d.IntN(6) {
-	case 0:
+	switch d.IntN(7) {
+	case 0, 6:
 		return []Move{d.move(shopify.VoidSession, 0)}
 	case 1: // whichever comes first: the other one is refused
 		return []Move{d.move(shopify.VoidSession, 0), d.move(shopify.CaptureSession, minor)}

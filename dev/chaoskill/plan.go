@@ -20,7 +20,7 @@ const (
 	// loadSpan is the time in which sessions begin, strikeSpan that in which faults do.
 	loadSpan   = 14 * time.Second
 	strikeSpan = 18 * time.Second
-	// drawn is how many faults a batch draws from the deck, beside one kill of each role.
+	// drawn is how many faults a batch is dealt from the deck, beside one kill of each role.
 	drawn = 10
 )
 
@@ -136,15 +136,24 @@ func NewPlan(seed uint64) Plan {
 	for n := range shopCount * salesOfShop {
 		p.Sales = append(p.Sales, d.sale(n))
 	}
-	cards := deck()
-	d.Shuffle(len(cards), func(i, j int) { cards[i], cards[j] = cards[j], cards[i] })
-	cards = append(cards[:drawn], Strike{Fault: KillAPI}, Strike{Fault: KillWorker})
-	for _, s := range cards {
+	for _, s := range append(deal(seed), Strike{Fault: KillAPI}, Strike{Fault: KillWorker}) {
 		p.Strikes = append(p.Strikes, d.strike(s))
 	}
 	slices.SortStableFunc(p.Sales, func(a, b Sale) int { return cmp.Compare(a.At, b.At) })
 	slices.SortStableFunc(p.Strikes, func(a, b Strike) int { return cmp.Compare(a.At, b.At) })
 	return p
+}
+
+// deal gives a seed its cards. Neighbouring seeds go through the deck in turn, so that a run strikes with every kind
+// equally often; the stride keeps kinds that stand side by side in the deck out of one hand.
+func deal(seed uint64) []Strike {
+	const stride = 7
+	cards, hand := deck(), make([]Strike, drawn)
+	size := uint64(len(cards))
+	for i := range hand {
+		hand[i] = cards[(seed%size*drawn+uint64(i))*stride%size] //nolint:gosec // small and positive
+	}
+	return hand
 }
 
 type dice struct{ *rand.Rand }
