@@ -151,7 +151,7 @@ func deal(seed uint64) []Strike {
 	cards, hand := deck(), make([]Strike, drawn)
 	size := uint64(len(cards))
 	for i := range hand {
-		hand[i] = cards[(seed%size*drawn+uint64(i))*stride%size] //nolint:gosec // small and positive
+		hand[i] = cards[(seed%size*drawn+uint64(i))*stride%size]
 	}
 	return hand
 }
