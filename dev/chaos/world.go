@@ -64,9 +64,9 @@ func Open(ctx context.Context, dir string, profile Profile, log zerolog.Logger) 
 	return w, nil
 }
 
-// stale is how far stories may move the clock of one stack. A run that starts in it must catch up, from one timer to
-// the next, and these are short.
-const stale = 2 * time.Hour
+// stale is how far the clock of a stack may be moved for the stories that come after. A run that starts there must catch
+// up, from one timer to the next, and these are short: an hour is thousands of them.
+const stale = time.Minute
 
 // renew starts a new stack where the clock of this one has moved too far. It waits until nobody plays.
 func (w *World) renew(ctx context.Context) error {
