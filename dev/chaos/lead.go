@@ -66,8 +66,9 @@ func (a *author) silence() {
 // telling is a plot at whose end, or in which, Shopify is told something.
 func (a *author) telling(mutation string) []Step {
 	switch mutation {
-	case reject:
-		return a.left()
+	case reject: // nobody pays after all
+		s := a.alone(a.anyKind())
+		return []Step{{Do: Begin, Sale: s}, {Do: Choose, Sale: s}, {Do: Leave, Sale: s}}
 	case pend:
 		return a.debit(one(a, "delayed_success", "delayed_failure"))
 	case tokenRefresh:

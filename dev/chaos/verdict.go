@@ -34,13 +34,16 @@ func (v Verdict) Has(kinds map[string]bool) bool {
 // Play plays one story and judges it. Several may be played at once, except those that move the clock: they wait until
 // they are alone.
 func (w *World) Play(ctx context.Context, story Story) Verdict {
-	if err := w.renew(ctx); err != nil {
-		return Verdict{Story: story, Violations: []Violation{{Kind: brokenPlay, Text: err.Error()}}}
-	}
 	if story.solo() {
 		w.alone.Lock()
 		defer w.alone.Unlock()
+		if err := w.renewed(ctx); err != nil { // only now: the one before has moved the clock
+			return broken(story, err)
+		}
 	} else {
+		if err := w.renew(ctx); err != nil {
+			return broken(story, err)
+		}
 		w.alone.RLock()
 		defer w.alone.RUnlock()
 	}
@@ -58,6 +61,11 @@ func (w *World) Play(ctx context.Context, story Story) Verdict {
 		v.Violations = append(v.Violations, Violation{Kind: brokenPlay, Text: err.Error()})
 	}
 	return v
+}
+
+// broken is the verdict on a story that could not be played.
+func broken(story Story, err error) Verdict {
+	return Verdict{Story: story, Violations: []Violation{{Kind: brokenPlay, Text: err.Error()}}}
 }
 
 // perform plays, waits for rest and judges.

@@ -78,8 +78,13 @@ func (w *World) renew(ctx context.Context) error {
 	}
 	w.alone.Lock()
 	defer w.alone.Unlock()
+	return w.renewed(ctx)
+}
+
+// renewed is renew for whoever holds alone.
+func (w *World) renewed(ctx context.Context) error {
 	if w.stack.Clock.Offset() <= stale {
-		return nil // somebody else did it
+		return nil
 	}
 	if err := w.Close(); err != nil {
 		return err
