@@ -10,12 +10,12 @@ import (
 // moved reads how a move stands. A refund that the provider refused may have
 // found less money than we know of, because a message was lost: what was done
 // elsewhere is booked before the refusal is told.
-func (g *Gateway) moved(ctx context.Context, in MoveInput, attemptID string) (payment.MoveView, error) {
+func (g *Gateway) moved(ctx context.Context, in MoveInput) (payment.MoveView, error) {
 	view, err := g.Records.LoadMove(ctx, in.OperationID)
-	if err != nil || !view.Refused || view.Kind != payment.OpRefund || attemptID == "" {
+	if err != nil || !view.Refused || view.Kind != payment.OpRefund || view.LastDecided == "" {
 		return view, plainErr(err)
 	}
-	send, err := g.Records.LoadAttempt(ctx, attemptID)
+	send, err := g.Records.LoadAttempt(ctx, view.LastDecided)
 	if err == nil {
 		err = g.bookElsewhere(ctx, send)
 	}
@@ -23,7 +23,9 @@ func (g *Gateway) moved(ctx context.Context, in MoveInput, attemptID string) (pa
 }
 
 // bookElsewhere books what the provider did without us with the money of an
-// attempt, where the provider lists that.
+// attempt, where the provider lists that. A key that may not list it (a
+// restricted one, say) is somebody's to mend and holds up nothing else: what
+// was done elsewhere then comes by message only.
 func (g *Gateway) bookElsewhere(ctx context.Context, send payment.Send) error {
 	line, err := g.open(ctx, send)
 	if err != nil {
@@ -36,6 +38,11 @@ func (g *Gateway) bookElsewhere(ctx context.Context, send payment.Send) error {
 	call, cancel := context.WithTimeout(ctx, line.connector.Contract().CallTimeout)
 	defer cancel()
 	found, err := lister.ListElsewhere(call, line.account, send.Attempt.PaymentRef)
+	if isClass(err, payment.Unauthorized) || isClass(err, payment.Invalid) {
+		g.Log.Warn().Err(err).Str("attempt", send.Attempt.ID).
+			Msg("what was refunded or disputed at the provider cannot be listed: let the account's key read refunds and disputes")
+		return nil
+	}
 	if err != nil || len(found) == 0 {
 		return err
 	}

@@ -110,7 +110,7 @@ func (g *Gateway) SubmitMove(ctx context.Context, in MoveInput) (payment.MoveVie
 			return payment.MoveView{}, err
 		}
 	}
-	return g.moved(ctx, in, send.Attempt.ID)
+	return g.moved(ctx, in)
 }
 
 // begin begins a move. Where we know of the money without its name at the
@@ -133,14 +133,15 @@ func (g *Gateway) begin(ctx context.Context, operationID string) (payment.Send, 
 // InquireMove looks an unfinished move up until it is decided; see WatchAttempt.
 func (g *Gateway) InquireMove(ctx context.Context, in MoveInput) (payment.MoveView, error) {
 	view, err := g.Records.LoadMove(ctx, in.OperationID)
-	if err != nil || len(view.Unfinished) == 0 {
-		return view, plainErr(err)
+	if err != nil {
+		return payment.MoveView{}, plainErr(err)
 	}
-	attempt := view.Unfinished[0].ID
-	if _, err := g.WatchAttempt(ctx, AttemptInput{AttemptID: attempt}); err != nil {
-		return payment.MoveView{}, err
+	if len(view.Unfinished) > 0 {
+		if _, err := g.WatchAttempt(ctx, AttemptInput{AttemptID: view.Unfinished[0].ID}); err != nil {
+			return payment.MoveView{}, err
+		}
 	}
-	return g.moved(ctx, in, attempt)
+	return g.moved(ctx, in)
 }
 
 // SettleAttempt records what is known of an attempt now: the proof in a stored
@@ -243,7 +244,8 @@ func (g *Gateway) absent(ctx context.Context, line *line, events []payment.Event
 
 // lookLate looks whether money came after all to an attempt that was given up,
 // and for the provider's fee where a message proved the success without it.
-// Whatever else the provider says changes nothing. found: late money is here.
+// Whatever else the provider says changes nothing. found: late money is here,
+// also when err says that something else could not be written down after it.
 func (g *Gateway) lookLate(ctx context.Context, attemptID string) (found bool, err error) {
 	send, err := g.Records.LoadAttempt(ctx, attemptID)
 	if err != nil {
@@ -264,11 +266,15 @@ func (g *Gateway) lookLate(ctx context.Context, attemptID string) (found bool, e
 		return false, err
 	}
 	f := line.finding(out, payment.ByLookup)
-	if _, err = g.Records.RecordFinding(ctx, f); err == nil && f.State == payment.Done {
+	if _, err := g.Records.RecordFinding(ctx, f); err != nil {
+		return false, err
+	}
+	found = f.State.Succeeded() && !send.Attempt.State.Succeeded()
+	if f.State == payment.Done {
 		send.Attempt.PaymentRef = f.PaymentRef
 		err = g.bookElsewhere(ctx, send)
 	}
-	return f.State.Succeeded() && !send.Attempt.State.Succeeded(), err
+	return found, err
 }
 
 // proof gives the finding of the first event that proves a final state, acting

@@ -87,11 +87,38 @@ func TestMove(t *testing.T) {
 		t.Parallel()
 		b := claimed(t)
 		away := payment.Elsewhere{Kind: payment.ElsewhereRefund, Ref: "re_away", State: payment.Done, Amount: money.New(1230, "EUR")}
-		b.Connectors = activitytest.Neighbours{"acme": lister{b.acme, away}}
+		b.Connectors = activitytest.Neighbours{"acme": lister{Provider: b.acme, found: away}}
 		b.acme.Script(activitytest.CallRefund, activitytest.Answer{Out: &psp.Outcome{Status: psp.Declined, Decline: payment.DeclinedOther, Code: "already_refunded"}})
 		view, err := b.SubmitMove(b.ctx, asked)
 		require.NoError(t, err)
 		require.True(t, view.Refused)
+		require.Equal(t, []payment.Elsewhere{away}, b.records.Elsewhere())
+	})
+
+	t.Run("a key that may not list what was done elsewhere does not hold up the answer", func(t *testing.T) {
+		t.Parallel()
+		b := claimed(t)
+		b.Connectors = activitytest.Neighbours{"acme": lister{Provider: b.acme, fault: payment.Errorf(payment.Unauthorized, "key may not read disputes")}}
+		b.acme.Script(activitytest.CallRefund, activitytest.Answer{Out: &psp.Outcome{Status: psp.Declined, Decline: payment.DeclinedOther}})
+		view, err := b.SubmitMove(b.ctx, asked)
+		require.NoError(t, err)
+		require.True(t, view.Refused)
+	})
+
+	t.Run("a list that cannot be had now is asked for again before the answer", func(t *testing.T) {
+		t.Parallel()
+		b := claimed(t)
+		b.Connectors = activitytest.Neighbours{"acme": lister{Provider: b.acme, fault: payment.Errorf(payment.Unavailable, "no route")}}
+		b.acme.Script(activitytest.CallRefund, activitytest.Answer{Out: &psp.Outcome{Status: psp.Declined, Decline: payment.DeclinedOther}})
+		_, err := b.SubmitMove(b.ctx, asked)
+		hasClass(t, payment.Unavailable, err)
+		require.Equal(t, 1, b.acme.Calls(activitytest.CallRefund))
+		away := payment.Elsewhere{Kind: payment.ElsewhereRefund, Ref: "re_away", State: payment.Done, Amount: money.New(1230, "EUR")}
+		b.Connectors = activitytest.Neighbours{"acme": lister{Provider: b.acme, found: away}}
+		view, err := b.SubmitMove(b.ctx, asked)
+		require.NoError(t, err)
+		require.True(t, view.Refused)
+		require.Equal(t, 1, b.acme.Calls(activitytest.CallRefund), "the refusal stands: nothing is sent again")
 		require.Equal(t, []payment.Elsewhere{away}, b.records.Elsewhere())
 	})
 
@@ -129,11 +156,15 @@ type lister struct {
 	*activitytest.Provider
 
 	found payment.Elsewhere
+	fault error
 }
 
 func (l lister) ListElsewhere(_ context.Context, _ psp.Account, paymentRef string) ([]payment.Elsewhere, error) {
 	if paymentRef == "" {
 		return nil, payment.Errorf(payment.Bug, "a list without its payment")
+	}
+	if l.fault != nil {
+		return nil, l.fault
 	}
 	return []payment.Elsewhere{l.found}, nil
 }

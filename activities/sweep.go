@@ -65,10 +65,10 @@ func (s *Sweep) SweepRows(ctx context.Context) (SweepResult, error) {
 // if it has not ended: it may have to start a reversal.
 func (s *Sweep) lookLate(ctx context.Context, w payment.EventRef) error {
 	found, err := s.Gateway.lookLate(ctx, w.AttemptID)
-	if err != nil || !found || w.Closed {
-		return err
+	if found && !w.Closed {
+		err = errors.Join(err, s.Runs.SignalEvent(ctx, w))
 	}
-	return s.Runs.SignalEvent(ctx, w)
+	return err
 }
 
 // looksAtOnce bounds the looks of one sweep that are under way together: a

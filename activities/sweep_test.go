@@ -180,6 +180,21 @@ func TestSweep(t *testing.T) {
 		require.Equal(t, changes, b.records.Changes())
 	})
 
+	t.Run("late money wakes its run also when the list of what was done elsewhere fails", func(t *testing.T) {
+		t.Parallel()
+		b := setup(t, activitytest.Advisory())
+		id := b.mustOpen()
+		_, err := b.shut(id)
+		require.NoError(t, err)
+		b.acme.Set(id, psp.Succeeded)
+		b.Connectors = activitytest.Neighbours{"acme": lister{Provider: b.acme, fault: payment.Errorf(payment.Unavailable, "no route")}}
+		d := &due{watches: []payment.EventRef{{AttemptID: id}}}
+		res, err := b.sweep(d).SweepRows(t.Context())
+		require.NoError(t, err)
+		require.Equal(t, activities.SweepResult{Failed: 1}, res)
+		require.Equal(t, []string{"event " + id}, d.did)
+	})
+
 	t.Run("what the provider does not know was not paid late", func(t *testing.T) {
 		t.Parallel()
 		b := setup(t, activitytest.Authoritative(lag))

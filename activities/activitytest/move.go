@@ -58,6 +58,11 @@ func (r *Records) moveView(id string) payment.MoveView {
 		for _, a := range r.openOf(o) {
 			v.Unfinished = append(v.Unfinished, a.Attempt)
 		}
+		for _, a := range r.attempts {
+			if a.operation == o.id && a.State.Decided() {
+				v.LastDecided = a.ID
+			}
+		}
 		if m == nil && !o.done && o.operator == payment.NobodyNeeded && p.operator != payment.TellOverdue && p.operator != payment.ResolveRefused {
 			v.Operator = p.operator
 		}

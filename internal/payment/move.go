@@ -71,6 +71,7 @@ type MoveView struct {
 	Closed      bool // nothing left to do for the run
 	Operator    OperatorReason
 	Unfinished  []Attempt
+	LastDecided string // the newest attempt with a decided state; empty when nothing was sent
 	Amount      money.Amount
 	Provider    string
 }

@@ -155,7 +155,11 @@ func (r *record) moveView(o *operationRow) payment.MoveView {
 		Closed: o.closed(), Operator: r.moveOperator(o), Amount: o.amount(), Provider: r.moveProvider(o),
 	}
 	for _, a := range r.attempts {
-		if a.OperationID == o.ID && !a.State.Decided() {
+		switch {
+		case a.OperationID != o.ID:
+		case a.State.Decided():
+			v.LastDecided = a.ID
+		default:
 			v.Unfinished = append(v.Unfinished, a.brief())
 		}
 	}

@@ -311,8 +311,9 @@ func (r *record) look(next, until time.Time) {
 	}
 }
 
-// holdWatch is how long after its end a hold is looked for that nobody said had ended.
-const holdWatch = time.Hour
+// holdWatch is how long after its end a hold is looked for that nobody said had
+// ended: providers cancel some time after the end, and nobody promises when.
+const holdWatch = 24 * time.Hour
 
 // feeWatch is how long a provider's fee is looked for when the evidence of the
 // success did not tell it. Providers that take none are asked in vain a few times.
