@@ -35,9 +35,11 @@ func (g *Gateway) bookElsewhere(ctx context.Context, send payment.Send) error {
 	if !ok || send.Attempt.PaymentRef == "" {
 		return nil
 	}
-	call, cancel := context.WithTimeout(ctx, line.connector.Contract().CallTimeout)
-	defer cancel()
-	found, err := lister.ListElsewhere(call, line.account, send.Attempt.PaymentRef)
+	var found []payment.Elsewhere
+	err = line.ask(ctx, func(ctx context.Context) (err error) {
+		found, err = lister.ListElsewhere(ctx, line.account, send.Attempt.PaymentRef)
+		return err
+	})
 	if isClass(err, payment.Unauthorized) || isClass(err, payment.Invalid) {
 		g.Log.Warn().Err(err).Str("attempt", send.Attempt.ID).
 			Msg("what was refunded or disputed at the provider cannot be listed: let the account's key read refunds and disputes")

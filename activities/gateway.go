@@ -331,9 +331,11 @@ func (g *Gateway) close(ctx context.Context, line *line) (payment.View, error) {
 	if !ok {
 		return payment.View{}, plainErr(payment.Errorf(payment.Unsupported, "%s has no hosted page", line.connector.Name()))
 	}
-	ctx, cancel := context.WithTimeout(ctx, line.connector.Contract().CallTimeout)
-	defer cancel()
-	out, err := redirector.CloseCheckout(ctx, line.account, line.ref())
+	var out psp.Outcome
+	err := line.ask(ctx, func(ctx context.Context) (err error) {
+		out, err = redirector.CloseCheckout(ctx, line.account, line.ref())
+		return err
+	})
 	if err != nil {
 		return payment.View{}, plainErr(err) // shutting moves no money and may be repeated
 	}

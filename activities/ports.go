@@ -77,6 +77,13 @@ type Accounts interface {
 	Account(ctx context.Context, id string) (provider string, credentials map[string]string, live bool, err error)
 }
 
+// Pauses is where people see which accounts' sends are paused.
+type Pauses interface {
+	// NotePause notes a pause of sends in this process, a longer one, or with a
+	// zero Since its end. A repeat changes nothing.
+	NotePause(ctx context.Context, p payment.Pause) error
+}
+
 // Shop is what the shop's platform is told.
 type Shop interface {
 	ResolvePayment(ctx context.Context, shop, gid string, holdUntil time.Time) (payment.Told, error)

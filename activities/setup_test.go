@@ -27,6 +27,9 @@ type bundle struct {
 	records *activitytest.Records
 	acme    *activitytest.Provider
 	shop    *activitytest.Shop
+	pauses  *activitytest.Pauses
+
+	neighbours activitytest.Neighbours
 	rows    *activities.Rows
 	tell    *activities.Shopify
 }
@@ -40,10 +43,12 @@ func setup(t *testing.T, contract psp.Contract) *bundle {
 	b.records = activitytest.NewRecords(b.clock.Now)
 	b.acme = activitytest.NewProvider("acme", contract)
 	b.shop = activitytest.NewShop(b.clock.Now)
-	neighbours := activitytest.Neighbours{"acme": b.acme}
+	b.pauses = &activitytest.Pauses{}
+	b.neighbours = activitytest.Neighbours{"acme": b.acme}
 	b.Gateway = &activities.Gateway{
-		Records: b.records, Accounts: neighbours, Connectors: neighbours, Links: activitytest.Links{},
-		Flights: activities.NewFlights(), Now: b.clock.Now, Log: zerolog.Nop(),
+		Records: b.records, Accounts: b.neighbours, Connectors: b.neighbours, Links: activitytest.Links{},
+		Flights: activities.NewFlights(activities.FlightOptions{Pauses: b.pauses, Worker: "w1", Now: b.clock.Now, Log: zerolog.Nop()}),
+		Now:     b.clock.Now, Log: zerolog.Nop(),
 	}
 	b.rows = &activities.Rows{Records: b.records}
 	b.tell = &activities.Shopify{Records: b.records, Shop: b.shop, Now: b.clock.Now}

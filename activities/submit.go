@@ -42,16 +42,42 @@ func (g *Gateway) submit(ctx context.Context, line *line, call func(context.Cont
 			return view, err
 		}
 	}
+	land, err := g.Flights.send(ctx, line)
+	if err != nil {
+		return payment.View{}, g.heldBack(ctx, line, err)
+	}
 	if send.Again {
 		if err := g.Records.MarkSent(ctx, send.Attempt.ID); err != nil {
+			land(notSent())
 			return payment.View{}, plainErr(err)
 		}
 	}
-	out, err := line.call(ctx, call)
+	out, err := line.call(ctx, land, call)
 	if err == nil {
 		return recorded(g.Records.RecordFinding(ctx, line.finding(out, payment.ByAnswer)))
 	}
 	return payment.View{}, g.failed(ctx, line, fresh(send), err)
+}
+
+// notSent ends a flight that had a place and made no call: it says nothing of
+// the provider.
+func notSent() error { return payment.Errorf(payment.Bug, "no call was made") }
+
+// heldBack answers for a send that got no place or is paused. It wrote nothing,
+// so an attempt that was never sent is noted as that, once; one that was sent
+// before is as unknown as it was, and its state stays.
+func (g *Gateway) heldBack(ctx context.Context, line *line, err error) error {
+	if !fresh(line.send) {
+		return plainErr(stillUnknown(err, "in doubt: an earlier send has no answer, and it was not sent again now"))
+	}
+	if line.send.Attempt.State == payment.Sent {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), noteWithin)
+		defer cancel()
+		if note := g.Records.NotSent(ctx, line.send.Attempt.ID, codeOf(err)); note != nil {
+			g.Log.Error().Err(note).Str("attempt_id", line.send.Attempt.ID).Msg("send that was held back could not be noted, the send log stands")
+		}
+	}
+	return moneyErr(err)
 }
 
 // fresh: nothing of the attempt has reached the provider so far.
@@ -66,7 +92,7 @@ func (g *Gateway) lookFirst(ctx context.Context, line *line) (view payment.View,
 		return view, false, err
 	}
 	if !isClass(err, payment.NotFound) {
-		return payment.View{}, false, plainErr(stillUnknown(err))
+		return payment.View{}, false, plainErr(stillUnknown(err, "in doubt: the look-up got no answer"))
 	}
 	contract, now := line.connector.Contract(), g.Now()
 	absent := contract.AbsenceCounts(line.operation(), line.send.LastSent, now)
@@ -85,15 +111,15 @@ func (g *Gateway) lookFirst(ctx context.Context, line *line) (view payment.View,
 	return payment.View{}, false, plainErr(payment.Errorf(payment.Unknown, "%s may have it and knows no key any more: only evidence leads on", line.connector.Name()))
 }
 
-// stillUnknown is the failure of a look-up that a send depends on. That the
-// look-up certainly did nothing says nothing about the send: it is as unknown as
+// stillUnknown is the failure of a step that an earlier send waits for. That the
+// step certainly did nothing says nothing about that send: it is as unknown as
 // before, and a person must hear of it when that lasts.
-func stillUnknown(err error) error {
+func stillUnknown(err error, message string) error {
 	class := payment.ClassOf(err, payment.Unavailable)
 	if class != payment.Unavailable && class != payment.RateLimited {
 		return err
 	}
-	unknown := &payment.Error{Class: payment.Unknown, Message: "in doubt: the look-up got no answer", Err: err}
+	unknown := &payment.Error{Class: payment.Unknown, Message: message, Err: err}
 	if e, ok := asPaymentError(err); ok {
 		unknown.Code, unknown.RetryAfter = e.Code, e.RetryAfter
 	}
@@ -115,13 +141,16 @@ func (l *line) resendHelps(now time.Time) bool {
 	return contract.Absence[l.operation()] != psp.Authoritative || l.send.Attempt.State != payment.Doubtful || now.Sub(l.send.FirstSent) < resendGiveUp
 }
 
+// noteWithin bounds a note that is taken after the caller's own time.
+const noteWithin = 5 * time.Second
+
 // failed records what a failed send means and answers its class.
 func (g *Gateway) failed(ctx context.Context, line *line, fresh bool, err error) error {
 	class, id := payment.ClassOf(err, payment.Unknown), line.send.Attempt.ID
 	g.Log.Warn().Err(err).Str("payment_id", line.send.PaymentID).Str("attempt_id", id).
 		Str("psp", line.connector.Name()).Str("class", string(class)).Int32("try", attemptOf(ctx)).Msg("send failed")
 	// The note about what we do not know must not be lost with the caller's time.
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), noteWithin)
 	defer cancel()
 	var note error
 	switch class {
@@ -143,23 +172,35 @@ func (g *Gateway) failed(ctx context.Context, line *line, fresh bool, err error)
 	return moneyErr(err)
 }
 
-// call makes one call within the account's cap and the provider's time.
-func (l *line) call(ctx context.Context, call func(context.Context) (psp.Outcome, error)) (psp.Outcome, error) {
-	contract := l.connector.Contract()
-	done, err := l.flights.enter(ctx, l.account.ID, contract.InFlight)
+// call makes one call within the provider's time and lands it.
+func (l *line) call(ctx context.Context, land func(error), call func(context.Context) (psp.Outcome, error)) (out psp.Outcome, err error) {
+	err = notSent() // stands when the connector panics
+	defer func() { land(err) }()
+	ctx, cancel := context.WithTimeout(ctx, l.connector.Contract().CallTimeout)
+	defer cancel()
+	out, err = call(ctx)
+	return out, err
+}
+
+// ask makes a call that moves no money, within the account's places for those
+// and the provider's time.
+func (l *line) ask(ctx context.Context, call func(context.Context) error) error {
+	leave, err := l.flights.look(ctx, l)
 	if err != nil {
-		return psp.Outcome{}, err
+		return err
 	}
-	defer done()
-	ctx, cancel := context.WithTimeout(ctx, contract.CallTimeout)
+	defer leave()
+	ctx, cancel := context.WithTimeout(ctx, l.connector.Contract().CallTimeout)
 	defer cancel()
 	return call(ctx)
 }
 
-func (l *line) inquire(ctx context.Context) (psp.Outcome, error) {
-	ctx, cancel := context.WithTimeout(ctx, l.connector.Contract().CallTimeout)
-	defer cancel()
-	return l.connector.Inquire(ctx, l.account, l.ref())
+func (l *line) inquire(ctx context.Context) (out psp.Outcome, err error) {
+	err = l.ask(ctx, func(ctx context.Context) error {
+		out, err = l.connector.Inquire(ctx, l.account, l.ref())
+		return err
+	})
+	return out, err
 }
 
 func (l *line) ref() psp.Ref {

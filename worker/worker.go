@@ -36,7 +36,7 @@ func New(c client.Client, a Activities, o Options) sdkworker.Worker {
 		WorkerStopTimeout:                  o.StopTimeout,
 		WorkflowTaskPollerBehavior:         sdkworker.NewPollerBehaviorAutoscaling(sdkworker.PollerBehaviorAutoscalingOptions{}),
 		ActivityTaskPollerBehavior:         sdkworker.NewPollerBehaviorAutoscaling(sdkworker.PollerBehaviorAutoscalingOptions{}),
-		MaxConcurrentActivityExecutionSize: 200,
+		MaxConcurrentActivityExecutionSize: activities.Slots,
 	})
 	workflows.Register(w)
 	w.RegisterActivity(a.Gateway)

@@ -73,7 +73,8 @@ func begin(t *testing.T, options ...option) *story {
 	s.neighbours = activitytest.Neighbours{"acme": s.acme, "bank": s.bank}
 	s.gateway = &activities.Gateway{
 		Records: s.records, Accounts: s.neighbours, Connectors: s.neighbours, Links: activitytest.Links{},
-		Flights: activities.NewFlights(), Now: now, Log: zerolog.Nop(),
+		Flights: activities.NewFlights(activities.FlightOptions{Pauses: &activitytest.Pauses{}, Worker: "w1", Now: now, Log: zerolog.Nop()}),
+		Now:     now, Log: zerolog.Nop(),
 	}
 	s.input = flow.ChargeInput{
 		PaymentID: pay, Source: session.Source, Shop: session.Shop, ExternalID: session.ExternalID, Kind: session.Kind,

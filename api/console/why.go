@@ -101,9 +101,11 @@ func (p dossier) going() situation {
 	switch {
 	case p.inDoubt():
 		return situation{
-			Title: "Finding out", Happened: "A request went to the provider and its answer has not come. It is looked up, again and again after growing pauses.",
+			Title: "Finding out", Happened: "A request went to the provider and its answer has not come. It is looked up, again and again after growing pauses." + p.silence(),
 			Money: "Money may have moved. Nothing is sent again before we know.",
 		}
+	case p.heldBack():
+		return p.paused()
 	case d.Final == payment.Undecided:
 		return p.undecided()
 	case d.ToldAt.IsZero() && d.TellRefused == "":

@@ -2,8 +2,10 @@ package cli
 
 import (
 	"context"
+	"fmt"
 	"net"
 	"net/http"
+	"os"
 	"strings"
 	"time"
 
@@ -178,7 +180,8 @@ func (s *Service) activities(shop *shopAPI) (worker.Activities, error) {
 	}
 	gateway := &activities.Gateway{
 		Records: s.Store, Accounts: s.Store, Connectors: s.Connectors, Links: links{s.Config.PublicURL},
-		Flights: activities.NewFlights(), Now: s.now, Log: s.log,
+		Flights: activities.NewFlights(activities.FlightOptions{Pauses: s.Store, Worker: processName(), Now: s.now, Log: s.log}),
+		Now:     s.now, Log: s.log,
 	}
 	return worker.Activities{
 		Gateway: gateway,
@@ -186,4 +189,13 @@ func (s *Service) activities(shop *shopAPI) (worker.Activities, error) {
 		Rows:    &activities.Rows{Records: s.Store},
 		Sweep:   &activities.Sweep{Due: s.Store, Runs: s.Runs, Gateway: gateway, Mail: mailer, Log: s.log},
 	}, nil
+}
+
+// processName tells this process from others, to people.
+func processName() string {
+	host, err := os.Hostname()
+	if err != nil {
+		host = "unnamed host" // the number still tells processes of one host apart
+	}
+	return fmt.Sprintf("%s:%d", host, os.Getpid())
 }

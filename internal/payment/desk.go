@@ -51,6 +51,7 @@ type Desk struct {
 	WatchAt    time.Time // next look for a late success; zero: none
 	Notices    []NoticeLine
 	Deliveries []Delivery
+	Pauses     []Pause // of accounts at which something of the payment is not decided
 }
 
 // NoticeLine is a mail to the shop about a payment.
@@ -105,6 +106,8 @@ type ProviderAccount struct {
 	Enabled     bool
 	CreatedAt   time.Time
 	VerifiedAt  time.Time          // last live call that the provider accepted; zero: not known
+	PausedSince time.Time          // sends are held back, see Pause; zero: they go through
+	TriedAt     time.Time          // while they are held back: when one tries again
 	Credentials []MaskedCredential // in the order of their names
 }
 

@@ -129,6 +129,10 @@ func (s *Store) Desk(ctx context.Context, paymentID string) (payment.Desk, error
 				l.SentAt = instant(sent)
 				return l, err
 			}))
+		b.Queue(selectPauses+`
+			WHERE p.until >= @lapsed AND p.account_id IN (SELECT account_id FROM attempts
+			      WHERE payment_id = @id AND state IN ('allocated', 'sent', 'in_doubt', 'open', 'processing')) ORDER BY p.since, p.worker`,
+			pgx.NamedArgs{"id": paymentID, "lapsed": s.lapsed()}).Query(collect(&d.Pauses, pgx.RowToStructByPos[payment.Pause]))
 		b.Queue(selectDeliveries+`WHERE e.payment_id = @id ORDER BY e.id`, args).Query(collect(&d.Deliveries, scanDelivery))
 	})
 	if err != nil {
@@ -215,8 +219,10 @@ func (s *Store) Deliveries(ctx context.Context, f payment.DeliveryFilter) ([]pay
 func (s *Store) ProviderAccounts(ctx context.Context, shop string) ([]payment.ProviderAccount, error) {
 	const action = "list provider accounts"
 	rows, err := s.pool.Query(ctx, `
-		SELECT id::text, shop, provider, live, label, position, enabled, created_at, verified_at, wrapped_key, credentials
-		FROM accounts WHERE shop = @shop ORDER BY live DESC, position, label, id`, pgx.NamedArgs{"shop": shop})
+		SELECT a.id::text, shop, provider, live, label, position, enabled, created_at, verified_at, wrapped_key, credentials, p.since, p.until
+		FROM accounts a LEFT JOIN LATERAL (
+			SELECT min(since) AS since, min(until) AS until FROM account_pauses WHERE account_id = a.id AND until >= @lapsed
+		) p ON true WHERE shop = @shop ORDER BY live DESC, position, label, a.id`, pgx.NamedArgs{"shop": shop, "lapsed": s.lapsed()})
 	if err != nil {
 		return nil, failure(action, err)
 	}
@@ -224,12 +230,13 @@ func (s *Store) ProviderAccounts(ctx context.Context, shop string) ([]payment.Pr
 		var a payment.ProviderAccount
 		var key crypt.DataKey
 		var sealed []byte
-		var verified *time.Time
-		err := row.Scan(&a.ID, &a.Shop, &a.Provider, &a.Live, &a.Label, &a.Position, &a.Enabled, &a.CreatedAt, &verified, &key.Wrapped, &sealed)
+		var verified, paused, tried *time.Time
+		err := row.Scan(&a.ID, &a.Shop, &a.Provider, &a.Live, &a.Label, &a.Position, &a.Enabled, &a.CreatedAt, &verified, &key.Wrapped, &sealed, &paused, &tried)
 		if err != nil {
 			return a, err
 		}
 		key.Owner, a.VerifiedAt = a.ID, instant(verified)
+		a.PausedSince, a.TriedAt = instant(paused), instant(tried)
 		a.Credentials, err = s.masked(key, sealed)
 		return a, err
 	})
