@@ -91,6 +91,11 @@ bench-open: build ## measure what thousands of open charges cost a worker
 	@script/build tillflow-dev
 	$(dev) bench-open
 
+.PHONY: bench-isolation
+bench-isolation: build ## measure other shops while the provider of one never answers: one line BENCH {json} of ratios
+	@script/build tillflow-dev
+	$(dev) bench-isolation
+
 .PHONY: prove-charge
 prove-charge: prepare ## gather what the charge must show: a line PROOF <item> ok|FAIL <figure> each
 	@script/build tillflow-dev

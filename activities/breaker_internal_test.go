@@ -126,7 +126,7 @@ func TestBreaker(t *testing.T) {
 		l := newTimeline(t).trip()
 		l.hears(free, false, silent, answered, silent)
 		l.asks(refused, 5*time.Second)
-		l.after(5 * time.Second).asks(trial, 0)
+		l.after(5*time.Second).asks(trial, 0)
 		l.hears(free, false, answered)
 		l.asks(refused, 5*time.Second)
 	})

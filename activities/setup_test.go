@@ -30,8 +30,8 @@ type bundle struct {
 	pauses  *activitytest.Pauses
 
 	neighbours activitytest.Neighbours
-	rows    *activities.Rows
-	tell    *activities.Shopify
+	rows       *activities.Rows
+	tell       *activities.Shopify
 }
 
 const pay = "pay"

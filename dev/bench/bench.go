@@ -227,29 +227,34 @@ func (r *run) compare(ctx context.Context, parallel, n int, report map[string]an
 
 // charge runs one charge: session accepted, option chosen, paid, webhook,
 // look-up, return, Shopify told. It answers the time of the session's answer.
-func (r *run) charge(ctx context.Context) (time.Duration, error) {
+func (r *run) charge(ctx context.Context) (took time.Duration, err error) {
+	err = r.chargeAt(ctx, stack.Shop, func(answer time.Duration) { took = answer })
+	return took, err
+}
+
+// chargeAt does it at a shop and tells the time of the session's answer at once.
+func (r *run) chargeAt(ctx context.Context, shop string, answered func(time.Duration)) error {
 	session, err := r.stack.Shopify.StartSession(ctx, shopify.SessionRequest{
-		Shop: stack.Shop, Amount: "49.90", Currency: "EUR", Test: true,
+		Shop: shop, Amount: "49.90", Currency: "EUR", Test: true,
 		Customer: &shopify.Customer{Email: "bench@example.com", Locale: "en"},
 	})
 	if err != nil {
-		return 0, err
+		return err
 	}
 	if !session.Accepted {
-		return 0, fmt.Errorf("session refused: %d %s %s", session.Status, session.Body, session.Error)
+		return fmt.Errorf("session refused: %d %s %s", session.Status, session.Body, session.Error)
 	}
+	answered(time.Duration(session.ElapsedMS * float64(time.Millisecond)))
 	checkout, err := r.buyer.Choose(ctx, session.RedirectURL, "Card")
 	if err != nil {
-		return 0, err
+		return err
 	}
 	back, err := r.buyer.PayStripe(ctx, checkout, "4242424242424242")
 	if err != nil {
-		return 0, err
+		return err
 	}
-	if _, err := r.buyer.Return(ctx, back); err != nil {
-		return 0, err
-	}
-	return time.Duration(session.ElapsedMS * float64(time.Millisecond)), nil
+	_, err = r.buyer.Return(ctx, back)
+	return err
 }
 
 // bareCharge runs one bare floor.

@@ -2,8 +2,10 @@ package program
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"slices"
+	"strconv"
 
 	"tillflow/dev/bench"
 )
@@ -11,6 +13,20 @@ import (
 // runBench measures charges beside the floors; `bench costs` only counts.
 func runBench(ctx context.Context, args []string, _ func(string) string, out io.Writer) error {
 	return bench.Run(ctx, out, slices.Contains(args, "costs"))
+}
+
+// runBenchIsolation measures what a provider that hangs at one shop does to
+// others; `bench-isolation 1` takes one round instead of five.
+func runBenchIsolation(ctx context.Context, args []string, _ func(string) string, out io.Writer) error {
+	rounds := bench.Rounds
+	if len(args) > 0 {
+		n, err := strconv.Atoi(args[0])
+		if err != nil || n < 1 {
+			return fmt.Errorf("%q is no number of rounds", args[0])
+		}
+		rounds = n
+	}
+	return bench.RunIsolation(ctx, out, rounds)
 }
 
 // runBenchOpen measures what open charges cost a worker.

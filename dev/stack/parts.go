@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"time"
 
@@ -275,3 +276,11 @@ func (s *Stack) AwaitService(ctx context.Context, ended <-chan error) error {
 
 // StripeKey is the test mode key of the first shop's account at the stand-in.
 func (s *Stack) StripeKey() string { return keyOf(s.secrets.StripeTest, 0) }
+
+// StripeKeyOf is the same of any shop; empty for one that is not of the stack.
+func (s *Stack) StripeKeyOf(shop string) string {
+	if i := slices.Index(s.shops(), shop); i >= 0 {
+		return keyOf(s.secrets.StripeTest, i)
+	}
+	return ""
+}
