@@ -26,6 +26,7 @@ import (
 	"tillflow/api/merchant"
 	"tillflow/api/shopify"
 	"tillflow/api/webhook"
+	"tillflow/internal/access/audit"
 	"tillflow/internal/crypt"
 	"tillflow/internal/flow"
 	"tillflow/internal/payment"
@@ -129,7 +130,7 @@ func furnish(t *testing.T) *house {
 	h.account, err = h.PutAccount(t.Context(), store.Account{Shop: shopName, Provider: "stripe", Label: "Card", Enabled: true},
 		map[string]string{"secret_key": "sk_test_1", "webhook_secret": "whsec_1"})
 	require.NoError(t, err)
-	_, key, err := h.CreateAPIKey(t.Context(), shopName, "backend")
+	_, key, err := h.IssueAPIKey(t.Context(), audit.Actor{Name: "root"}, store.NewAPIKey{Shop: shopName, Label: "backend"})
 	require.NoError(t, err)
 	h.key = key.Reveal()
 

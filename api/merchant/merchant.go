@@ -9,7 +9,6 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
-	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -17,6 +16,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"tillflow/api"
+	"tillflow/internal/access"
 	"tillflow/internal/flow"
 	"tillflow/internal/money"
 	"tillflow/internal/payment"
@@ -24,8 +24,8 @@ import (
 
 // Records is the record of a merchant's payments.
 type Records interface {
-	// ShopOfKey finds the shop of an API key by the key's hash; payment.Unauthorized for an unknown or revoked one.
-	ShopOfKey(ctx context.Context, hash []byte) (shop, keyID string, err error)
+	// FindAPIKey finds an API key by its hash; payment.Unauthorized for one that is unknown or has ended.
+	FindAPIKey(ctx context.Context, hash []byte) (access.APIKey, error)
 	AcceptSession(ctx context.Context, s payment.Session) (payment.Accepted, error)
 	// PaymentByRef reads a merchant's payment; payment.NotFound for an unknown ref.
 	PaymentByRef(ctx context.Context, shop, ref string) (payment.Summary, error)
@@ -73,47 +73,14 @@ const answerWithin = 10 * time.Second
 // Routes mounts the endpoints.
 func (h *Handler) Routes(e *echo.Echo) {
 	g := e.Group("/api/v1", h.authenticate)
-	g.POST("/payment", h.create)
-	g.GET("/payment", h.read)
-	g.POST("/payment/expire", h.expire)
-	g.POST("/payment/capture", h.capture)
-	g.POST("/payment/void", h.void)
-	g.POST("/payment/refund", h.refund)
-	g.GET("/payment/move", h.moves)
-}
-
-// caller is the authenticated shop and its key.
-type caller struct{ shop, key string }
-
-const callerKey = "caller"
-
-func callerOf(c echo.Context) caller {
-	who, _ := c.Get(callerKey).(caller)
-	return who
-}
-
-// authenticate finds the shop of the bearer key by its hash: the key itself is
-// never stored, and a look-up by hash leaks no timing about it.
-func (h *Handler) authenticate(next echo.HandlerFunc) echo.HandlerFunc {
-	return func(c echo.Context) error {
-		key, found := strings.CutPrefix(c.Request().Header.Get("Authorization"), "Bearer ")
-		if !found || key == "" {
-			return api.Refuse(http.StatusUnauthorized, "no_key", "Authorization", "send your API key as: Authorization: Bearer <key>")
-		}
-		ctx, cancel := context.WithTimeout(c.Request().Context(), answerWithin)
-		defer cancel()
-		c.SetRequest(c.Request().WithContext(ctx))
-		sum := sha256.Sum256([]byte(key))
-		shop, id, err := h.Records.ShopOfKey(ctx, sum[:])
-		if payment.ClassOf(err, payment.Unavailable) == payment.Unauthorized || payment.ClassOf(err, payment.Unavailable) == payment.NotFound {
-			return api.Refuse(http.StatusUnauthorized, "unknown_key", "Authorization", "this API key is unknown or revoked")
-		}
-		if err != nil {
-			return err
-		}
-		c.Set(callerKey, caller{shop: shop, key: id})
-		return next(c)
-	}
+	write, read := h.needs(access.WritePaymentScope), h.needs(access.ReadPaymentScope)
+	g.POST("/payment", h.create, write)
+	g.GET("/payment", h.read, read)
+	g.POST("/payment/expire", h.expire, write)
+	g.POST("/payment/capture", h.capture, write)
+	g.POST("/payment/void", h.void, write)
+	g.POST("/payment/refund", h.refund, write)
+	g.GET("/payment/move", h.moves, read)
 }
 
 // createRequest is the body of POST /payment. Unknown members are refused.
@@ -202,7 +169,7 @@ func (h *Handler) session(c echo.Context, body []byte) (payment.Session, error) 
 	sum := sha256.Sum256(body)
 	now := h.Now()
 	return payment.Session{
-		ID: id.String(), Source: payment.SourceAPI, Shop: callerOf(c).shop, ExternalID: in.Ref, Kind: in.Kind, Amount: amount,
+		ID: id.String(), Source: payment.SourceAPI, Shop: callerOf(c).Shop, ExternalID: in.Ref, Kind: in.Kind, Amount: amount,
 		Test: in.Test, Token: rand.Text(), CancelURL: in.CancelURL, ReturnURL: in.ReturnURL, Locale: in.Locale,
 		Description: in.Description, Providers: h.Providers(in.Kind), Buyer: in.Customer, BuyerKey: buyer,
 		IdempotencyKey: key, RequestHash: sum[:], ReceivedAt: now, DeadlineAt: now.Add(h.Resolution),
@@ -215,7 +182,7 @@ func (h *Handler) read(c echo.Context) error {
 	if err := checkRef(ref); err != nil {
 		return err
 	}
-	summary, err := h.Records.PaymentByRef(c.Request().Context(), callerOf(c).shop, ref)
+	summary, err := h.Records.PaymentByRef(c.Request().Context(), callerOf(c).Shop, ref)
 	if err != nil {
 		return readable(err)
 	}
@@ -241,12 +208,12 @@ func (h *Handler) expire(c echo.Context) error {
 		return err
 	}
 	ctx, who := c.Request().Context(), callerOf(c)
-	summary, err := h.Records.PaymentByRef(ctx, who.shop, in.Ref)
+	summary, err := h.Records.PaymentByRef(ctx, who.Shop, in.Ref)
 	if err != nil {
 		return readable(err)
 	}
 	if summary.Final == payment.Undecided {
-		action := payment.Action{PaymentID: summary.Run.PaymentID, Actor: "key " + who.key, Action: "expire", At: h.Now()}
+		action := payment.Action{PaymentID: summary.Run.PaymentID, Actor: "key " + who.ID, Action: "expire", At: h.Now()}
 		if action.ID, err = h.Records.InsertAction(ctx, action); err != nil {
 			return err
 		}
@@ -257,7 +224,7 @@ func (h *Handler) expire(c echo.Context) error {
 		if _, err := h.Runs.Act(ctx, run, flow.UpdateExpire, action.ID); err != nil && payment.ClassOf(err, payment.Unavailable) != payment.NotFound {
 			return err
 		}
-		if summary, err = h.Records.PaymentByRef(ctx, who.shop, in.Ref); err != nil {
+		if summary, err = h.Records.PaymentByRef(ctx, who.Shop, in.Ref); err != nil {
 			return err
 		}
 	}

@@ -94,7 +94,7 @@ func (h *Handler) move(c echo.Context, kind payment.Operation, in moveRequest, b
 		return err
 	}
 	ctx := c.Request().Context()
-	summary, err := h.Records.PaymentByRef(ctx, callerOf(c).shop, in.Ref)
+	summary, err := h.Records.PaymentByRef(ctx, callerOf(c).Shop, in.Ref)
 	if err != nil {
 		return readable(err)
 	}
@@ -176,10 +176,10 @@ func (h *Handler) moves(c echo.Context) error {
 		return err
 	}
 	ctx, who := c.Request().Context(), callerOf(c)
-	if _, err := h.Records.PaymentByRef(ctx, who.shop, ref); err != nil {
+	if _, err := h.Records.PaymentByRef(ctx, who.Shop, ref); err != nil {
 		return readable(err)
 	}
-	list, err := h.Records.MovesByRef(ctx, who.shop, ref, id)
+	list, err := h.Records.MovesByRef(ctx, who.Shop, ref, id)
 	if err != nil {
 		return err
 	}

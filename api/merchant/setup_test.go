@@ -16,6 +16,7 @@ import (
 
 	"tillflow/api"
 	"tillflow/api/merchant"
+	"tillflow/internal/access"
 	"tillflow/internal/flow"
 	"tillflow/internal/payment"
 )
@@ -25,6 +26,8 @@ var noon = time.Date(2026, 11, 20, 12, 0, 0, 0, time.UTC)
 const (
 	key       = "tfk_of_acme"
 	otherKey  = "tfk_of_other"
+	readKey   = "tfk_of_acme_reads"
+	writeKey  = "tfk_of_acme_writes"
 	buyerMail = "ada.canary@example.com"
 	buyerName = "Canary-Lovelace"
 )
@@ -38,7 +41,7 @@ const example = `{
 
 // records keeps payments as the real record does: by shop and ref, and by key.
 type records struct {
-	err     error // answered by every call but ShopOfKey
+	err     error // answered by every call but FindAPIKey
 	keyErr  error
 	moveErr error // answered by every call about moves
 	hang    bool  // answer only when the caller gives up
@@ -90,20 +93,25 @@ func (r *records) MovesByRef(_ context.Context, shop, ref, id string) ([]payment
 	return list, nil
 }
 
-func (r *records) ShopOfKey(ctx context.Context, hash []byte) (shop, keyID string, err error) {
+func (r *records) FindAPIKey(ctx context.Context, hash []byte) (access.APIKey, error) {
 	if r.hang {
 		<-ctx.Done()
-		return "", "", &payment.Error{Class: payment.Unavailable, Message: "out of reach", Err: ctx.Err()}
+		return access.APIKey{}, &payment.Error{Class: payment.Unavailable, Message: "out of reach", Err: ctx.Err()}
 	}
 	if r.keyErr != nil {
-		return "", "", r.keyErr
+		return access.APIKey{}, r.keyErr
 	}
-	for text, id := range map[string]string{key: "acme", otherKey: "other"} {
+	for text, k := range map[string]access.APIKey{
+		key:      {ID: "key-of-acme", Shop: "acme", Scopes: access.Scopes()},
+		otherKey: {ID: "key-of-other", Shop: "other", Scopes: access.Scopes()},
+		readKey:  {ID: "reads", Shop: "acme", Scopes: []access.Scope{access.ReadPaymentScope}},
+		writeKey: {ID: "writes", Shop: "acme", Scopes: []access.Scope{access.WritePaymentScope}},
+	} {
 		if sum := sha256.Sum256([]byte(text)); bytes.Equal(sum[:], hash) {
-			return id, "key-of-" + id, nil
+			return k, nil
 		}
 	}
-	return "", "", &payment.Error{Class: payment.Unauthorized, Code: "api_key", Message: "unknown API key"}
+	return access.APIKey{}, &payment.Error{Class: payment.Unauthorized, Code: "api_key", Message: "unknown API key"}
 }
 
 func (r *records) AcceptSession(_ context.Context, s payment.Session) (payment.Accepted, error) {

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"tillflow/dev/internal/port"
+	"tillflow/internal/access/audit"
 	"tillflow/internal/cli"
 	"tillflow/internal/config"
 	stripepsp "tillflow/internal/psp/stripe"
@@ -138,7 +139,7 @@ func (s *Stack) seedKey(ctx context.Context, st *store.Store) error {
 		s.APIKey = string(text)
 		return nil
 	}
-	_, key, err := st.CreateAPIKey(ctx, Shop, "development")
+	_, key, err := st.IssueAPIKey(ctx, audit.Actor{Name: "development stack"}, store.NewAPIKey{Shop: Shop, Label: "development"})
 	if err != nil {
 		return err
 	}

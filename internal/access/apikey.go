@@ -42,6 +42,7 @@ type APIKey struct {
 	ID       string
 	Shop     string
 	Label    string
+	Tail     string // the last characters of the key, by which its holder knows it; empty for keys of before
 	Scopes   []Scope
 	Created  time.Time
 	Expires  time.Time // zero: it does not
@@ -52,3 +53,9 @@ type APIKey struct {
 
 // May reports whether the key has the scope.
 func (k APIKey) May(scope Scope) bool { return slices.Contains(k.Scopes, scope) }
+
+// KeyPrefix begins every key, so that secret scanners recognise one that leaked.
+const KeyPrefix = "tfk_"
+
+// Masked is what may be shown of the key: how it begins and how it ends.
+func (k APIKey) Masked() string { return KeyPrefix + "…" + k.Tail }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"os/user"
 	"sync"
 	"time"
@@ -26,8 +25,7 @@ func act(ctx context.Context, e env, verb, update string, args []string) error {
 		return err
 	}
 	if f.NArg() != 1 {
-		_, _ = io.WriteString(e.err, paymentUsage)
-		return errUsage
+		return paymentVerbs().wrong(e)
 	}
 	c, log, err := load(e)
 	if err != nil {

@@ -3,7 +3,6 @@ package cli
 import (
 	"context"
 	"fmt"
-	"io"
 	"text/tabwriter"
 
 	"tillflow/internal/access/audit"
@@ -11,25 +10,12 @@ import (
 	"tillflow/internal/store"
 )
 
-const auditUsage = `usage: tillflow audit <verb> [flags]
-  verify  walk the whole chain; fails and names the first row that is not what it was. Keep the head that it prints
-          somewhere else and give it to the next one with -known: a chain alone cannot show that its end was cut off
-  list    what people did, newest first: -actor -action -subject -limit -before
-`
-
-func auditCommand(ctx context.Context, e env, args []string) error {
-	if len(args) == 0 {
-		_, _ = io.WriteString(e.err, auditUsage)
-		return errUsage
-	}
-	switch verb, rest := args[0], args[1:]; verb {
-	case "verify":
-		return verifyAudit(ctx, e, rest)
-	case "list":
-		return listAudit(ctx, e, rest)
-	}
-	_, _ = io.WriteString(e.err, auditUsage)
-	return errUsage
+func auditVerbs() verbs {
+	return verbs{command: "audit", takes: "[flags]", list: []verb{
+		{"verify", "walk the whole chain; fails and names the first row that is not what it was. Keep the head that it prints\n" +
+			"somewhere else and give it to the next one with -known: a chain alone cannot show that its end was cut off", verifyAudit},
+		{"list", "what people did, newest first: -actor -action -subject -limit -before", listAudit},
+	}}
 }
 
 func verifyAudit(ctx context.Context, e env, args []string) error {

@@ -41,12 +41,12 @@ func commands() []command {
 		{"serve", "serve HTTP: Shopify's sessions, buyers' pages, webhooks, /api/v1", func(ctx context.Context, e env, _ []string) error { return run(ctx, e, Roles{HTTP: true}) }},
 		{"worker", "run workflows and activities", func(ctx context.Context, e env, _ []string) error { return run(ctx, e, Roles{Worker: true}) }},
 		{"migrate", "bring the database and Temporal's search attributes up to date", migrate},
-		{"payment", "show, list, resolve, retry, expire, note: what operators do; `tillflow payment` tells more", paymentCommand},
+		{"payment", "show, list, resolve, retry, expire, note: what operators do; `tillflow payment` tells more", paymentVerbs().run},
 		{"shop", "add a shop, or set its mail address and token", shopCommand},
 		{"account", "add a shop's account at a provider", accountCommand},
-		{"key", "create an API key for a shop", keyCommand},
-		{"user", "add, list, disable people of the console; `tillflow user` tells more", userCommand},
-		{"audit", "verify or list what people did; `tillflow audit` tells more", auditCommand},
+		{"key", "add, list, rotate, revoke keys for /api/v1; `tillflow key` tells more", keyVerbs().run},
+		{"user", "add, list, disable people of the console; `tillflow user` tells more", userVerbs().run},
+		{"audit", "verify or list what people did; `tillflow audit` tells more", auditVerbs().run},
 		{"version", "print the version", func(_ context.Context, e env, _ []string) error { _, err := fmt.Fprintln(e.out, Version); return err }},
 	}
 }

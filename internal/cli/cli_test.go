@@ -86,7 +86,11 @@ func TestUsage(t *testing.T) {
 		"shop without a shop":              {[]string{"shop"}, "-shop is missing"},
 		"account without a provider":       {[]string{"account", "-shop", "a", "-label", "Card"}, "-provider is missing"},
 		"account without a label":          {[]string{"account", "-shop", "a", "-provider", "stripe"}, "-label is missing"},
-		"key with an unknown flag":         {[]string{"key", "-secret", "x"}, "-secret"},
+		"key without a verb":               {[]string{"key", "-shop", "a"}, "usage: tillflow key <verb>"},
+		"key add with an unknown flag":     {[]string{"key", "add", "-secret", "x"}, "-secret"},
+		"key add without a label":          {[]string{"key", "add", "-shop", "a"}, "-label is missing"},
+		"key rotate without a key":         {[]string{"key", "rotate", "-actor", "ada"}, "usage: tillflow key <verb>"},
+		"key revoke of two keys":           {[]string{"key", "revoke", "-actor", "ada", "a", "b"}, "usage: tillflow key <verb>"},
 	} {
 		t.Run(name+" is called wrongly: 2, before anything is opened", func(t *testing.T) {
 			t.Parallel()
@@ -133,7 +137,7 @@ func TestLoad(t *testing.T) {
 			{"payment", "show", "a"},
 			{"payment", "note", "-reason", "r", "-actor", "ada", "a"},
 			{"shop", "-shop", "a"},
-			{"key"},
+			{"key", "list"},
 		} {
 			code, _, errOut := main(t, map[string]string{"TILLFLOW_PUBLIC_URL": "pay", "TILLFLOW_CLOCK_OFFSET": "1h"}, args...)
 			require.Equal(t, 1, code, args)

@@ -16,39 +16,19 @@ import (
 	"tillflow/internal/store"
 )
 
-const paymentUsage = `usage: tillflow payment <verb> [flags] [payment]
-  list     payments, newest first; -operator: those that need a person
-  show     one payment: state, attempts, captures and refunds, evidence, timeline, books; -texts opens people's notes
-  resolve  decide what is in doubt or refused: -choice paid|not_paid|give_back|keep -reason "…" [-attempt id];
-           of a capture, void or refund, paid says that the provider shows it as done, not_paid that it does not
-  retry    try again now what failed; -reason "…"
-  expire   end a payment that has no answer yet: shut the provider's page, answer the shop; -reason "…"
-  note     put a note into the timeline: -reason "…"
-A payment is named by its id, or by Shopify's session id.
-`
-
-func paymentCommand(ctx context.Context, e env, args []string) error {
-	if len(args) == 0 {
-		_, _ = io.WriteString(e.err, paymentUsage)
-		return errUsage
+func paymentVerbs() verbs {
+	decide := func(name, update string) func(context.Context, env, []string) error {
+		return func(ctx context.Context, e env, args []string) error { return act(ctx, e, name, update, args) }
 	}
-	verb, rest := args[0], args[1:]
-	switch verb {
-	case "list":
-		return listPayments(ctx, e, rest)
-	case "show":
-		return showPayment(ctx, e, rest)
-	case "resolve":
-		return act(ctx, e, verb, flow.UpdateResolve, rest)
-	case "retry":
-		return act(ctx, e, verb, flow.UpdateRetry, rest)
-	case "expire":
-		return act(ctx, e, verb, flow.UpdateExpire, rest)
-	case "note":
-		return act(ctx, e, verb, flow.UpdateNote, rest)
-	}
-	_, _ = io.WriteString(e.err, paymentUsage)
-	return errUsage
+	return verbs{command: "payment", takes: "[flags] [payment]", list: []verb{
+		{"list", "payments, newest first; -operator: those that need a person", listPayments},
+		{"show", "one payment: state, attempts, captures and refunds, evidence, timeline, books; -texts opens people's notes", showPayment},
+		{"resolve", "decide what is in doubt or refused: -choice paid|not_paid|give_back|keep -reason \"…\" [-attempt id];\n" +
+			"of a capture, void or refund, paid says that the provider shows it as done, not_paid that it does not", decide("resolve", flow.UpdateResolve)},
+		{"retry", "try again now what failed; -reason \"…\"", decide("retry", flow.UpdateRetry)},
+		{"expire", "end a payment that has no answer yet: shut the provider's page, answer the shop; -reason \"…\"", decide("expire", flow.UpdateExpire)},
+		{"note", "put a note into the timeline: -reason \"…\"", decide("note", flow.UpdateNote)},
+	}, tail: "A payment is named by its id, or by Shopify's session id.\n"}
 }
 
 func listPayments(ctx context.Context, e env, args []string) error {
@@ -94,8 +74,7 @@ func showPayment(ctx context.Context, e env, args []string) error {
 		return err
 	}
 	if f.NArg() != 1 {
-		_, _ = io.WriteString(e.err, paymentUsage)
-		return errUsage
+		return paymentVerbs().wrong(e)
 	}
 	return withStore(ctx, e, func(c config.Config, st *store.Store) error {
 		d, err := st.ShowPayment(ctx, f.Arg(0), *texts)

@@ -278,28 +278,3 @@ func readCredentials(r io.Reader) (map[string]string, error) {
 	}
 	return set, nil
 }
-
-func keyCommand(ctx context.Context, e env, args []string) error {
-	f := flags(e, "key")
-	shop := f.String("shop", "", "the shop")
-	label := f.String("label", "", "what the key is for")
-	revoke := f.String("revoke", "", "end the key with this id instead")
-	if err := parse(f, args); err != nil {
-		return err
-	}
-	return withStore(ctx, e, func(_ config.Config, st *store.Store) error {
-		if *revoke != "" {
-			return st.RevokeAPIKey(ctx, *revoke)
-		}
-		if *shop == "" || *label == "" {
-			f.Usage()
-			return errUsage
-		}
-		id, key, err := st.CreateAPIKey(ctx, *shop, *label)
-		if err != nil {
-			return err
-		}
-		_, err = fmt.Fprintf(e.out, "id  %s\nkey %s\nThe key is shown this once; only its hash is kept.\n", id, key.Reveal())
-		return err
-	})
-}

@@ -246,21 +246,6 @@ func TestAccountCommand(t *testing.T) {
 	})
 }
 
-var keyLines = regexp.MustCompile(`^id  ([0-9a-f-]{36})\nkey (tfk_\S+)\nThe key is shown this once`)
-
-func TestKeyCommand(t *testing.T) {
-	t.Parallel()
-	o := open(t)
-	found := keyLines.FindStringSubmatch(o.must("", "key", "-shop", o.shop, "-label", "backend"))
-	require.Len(t, found, 3)
-	require.Empty(t, o.must("", "key", "-revoke", found[1]))
-	code, _, errOut := o.command("", "key", "-revoke", "mine")
-	require.Equal(t, 1, code)
-	require.Contains(t, errOut, "revoke api key")
-	code, _, _ = o.command("", "key", "-shop", o.shop)
-	require.Equal(t, 2, code, "a label is missing")
-}
-
 func TestPaymentCommand(t *testing.T) {
 	t.Parallel()
 	o := open(t)

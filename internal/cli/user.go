@@ -17,39 +17,20 @@ import (
 	"tillflow/internal/store"
 )
 
-const userUsage = `usage: tillflow user <verb> [flags]
-  add       a person of the console: -name -role viewer|operator|finance|admin; the password is one line on
-            standard input, or -generate; prints the secret for one-time codes, unless -totp=false
-  list      all of them
-  disable   keep somebody out from now on: -name
-  enable    let them in again: -name
-  role      change what they may do: -name -role
-  password  replace a password, from standard input or with -generate, and end their sessions: -name
-  totp      replace the secret for one-time codes and end their sessions: -name; -remove takes it away
-`
-
-func userCommand(ctx context.Context, e env, args []string) error {
-	if len(args) == 0 {
-		_, _ = io.WriteString(e.err, userUsage)
-		return errUsage
+func userVerbs() verbs {
+	able := func(name string) func(context.Context, env, []string) error {
+		return func(ctx context.Context, e env, args []string) error { return disableUser(ctx, e, name, args) }
 	}
-	verb, rest := args[0], args[1:]
-	switch verb {
-	case "add":
-		return addUser(ctx, e, rest)
-	case "list":
-		return listUsers(ctx, e, rest)
-	case "disable", "enable":
-		return disableUser(ctx, e, verb, rest)
-	case "role":
-		return setRole(ctx, e, rest)
-	case "password":
-		return setPassword(ctx, e, rest)
-	case "totp":
-		return setTOTP(ctx, e, rest)
-	}
-	_, _ = io.WriteString(e.err, userUsage)
-	return errUsage
+	return verbs{command: "user", takes: "[flags]", list: []verb{
+		{"add", "a person of the console: -name -role viewer|operator|finance|admin; the password is one line on\n" +
+			"standard input, or -generate; prints the secret for one-time codes, unless -totp=false", addUser},
+		{"list", "all of them", listUsers},
+		{"disable", "keep somebody out from now on: -name", able("disable")},
+		{"enable", "let them in again: -name", able("enable")},
+		{"role", "change what they may do: -name -role", setRole},
+		{"password", "replace a password, from standard input or with -generate, and end their sessions: -name", setPassword},
+		{"totp", "replace the secret for one-time codes and end their sessions: -name; -remove takes it away", setTOTP},
+	}}
 }
 
 // commandActor is who runs commands, told apart from the console's users: what

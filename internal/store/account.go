@@ -2,9 +2,6 @@ package store
 
 import (
 	"context"
-	"crypto/rand"
-	"crypto/sha256"
-	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"regexp"
@@ -186,53 +183,4 @@ func (s *Store) accountWrite(key *crypt.DataKey, credentials map[string]string, 
 	}
 	args["sealed"] = sealed
 	return statement, nil
-}
-
-// keyPrefix makes a leaked key recognisable to secret scanners.
-const keyPrefix = "tfk_"
-
-// CreateAPIKey makes a key of a shop for /api/v1. The key is shown this once:
-// only its hash is kept.
-func (s *Store) CreateAPIKey(ctx context.Context, shop, label string) (id string, key crypt.Secret, err error) {
-	const action = "create api key"
-	if id, err = newID(); err != nil {
-		return "", "", failure(action, err)
-	}
-	random := make([]byte, 32)
-	rand.Read(random)
-	text := keyPrefix + base64.RawURLEncoding.EncodeToString(random)
-	hash := sha256.Sum256([]byte(text)) // 256 random bits need no salt
-	_, err = s.pool.Exec(ctx, `
-		INSERT INTO api_keys (id, shop, hash, label, created_at) VALUES (@id, @shop, @hash, @label, @now)`,
-		pgx.NamedArgs{"id": id, "shop": shop, "hash": hash[:], "label": label, "now": s.now()})
-	if err != nil {
-		return "", "", failure(action, unknownShop(err, shop))
-	}
-	return id, crypt.Secret(text), nil
-}
-
-// ShopOfKey finds the shop and the id of an API key by the SHA-256 of the whole
-// key; payment.Unauthorized for a key that is unknown, over or revoked, or whose
-// shop is inactive. A search by hash tells nothing about any key by its time.
-func (s *Store) ShopOfKey(ctx context.Context, hash []byte) (shop, keyID string, err error) {
-	const action = "find api key"
-	err = s.pool.QueryRow(ctx, `
-		SELECT k.shop, k.id::text FROM api_keys k JOIN shops s ON s.shop = k.shop
-		WHERE k.hash = @hash AND k.revoked_at IS NULL AND (k.expires_at IS NULL OR k.expires_at > @now) AND s.active`,
-		pgx.NamedArgs{"hash": hash, "now": s.now()}).Scan(&shop, &keyID)
-	if none(err) {
-		return "", "", failure(action, &payment.Error{Class: payment.Unauthorized, Code: "api_key", Message: "unknown API key"})
-	}
-	return shop, keyID, failure(action, err)
-}
-
-// RevokeAPIKey ends a key; a repeat changes nothing.
-func (s *Store) RevokeAPIKey(ctx context.Context, id string) error {
-	const action = "revoke api key"
-	if err := known("api key", id); err != nil {
-		return failure(action, err)
-	}
-	_, err := s.pool.Exec(ctx, `UPDATE api_keys SET revoked_at = @now WHERE id = @id AND revoked_at IS NULL`,
-		pgx.NamedArgs{"id": id, "now": s.now()})
-	return failure(action, err)
 }

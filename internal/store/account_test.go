@@ -2,9 +2,7 @@ package store_test
 
 import (
 	"context"
-	"crypto/sha256"
 	"errors"
-	"fmt"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -75,27 +73,6 @@ func TestAccounts(t *testing.T) {
 		_, _, _, err = b.Account(t.Context(), other)
 		requireClass(t, payment.Bug, "vault", err)
 	})
-}
-
-func TestAPIKeys(t *testing.T) {
-	t.Parallel()
-	b := setup(t)
-	id, key, err := b.CreateAPIKey(t.Context(), shop, "till")
-	require.NoError(t, err)
-	require.Equal(t, "***", fmt.Sprint(key))
-	hash := sha256.Sum256([]byte(key.Reveal()))
-	found, keyID, err := b.ShopOfKey(t.Context(), hash[:])
-	require.NoError(t, err)
-	require.Equal(t, shop, found)
-	require.Equal(t, id, keyID)
-	other := sha256.Sum256([]byte("tfk_guess"))
-	_, _, err = b.ShopOfKey(t.Context(), other[:])
-	requireClass(t, payment.Unauthorized, "api_key", err)
-	require.NoError(t, b.RevokeAPIKey(t.Context(), id))
-	require.NoError(t, b.RevokeAPIKey(t.Context(), id))
-	_, _, err = b.ShopOfKey(t.Context(), hash[:])
-	requireClass(t, payment.Unauthorized, "api_key", err)
-	requireClass(t, payment.NotFound, "", b.RevokeAPIKey(t.Context(), "x"))
 }
 
 func TestToken(t *testing.T) {

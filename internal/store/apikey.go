@@ -18,10 +18,14 @@ import (
 // usedEvery is how often a key notes that it was used.
 const usedEvery = time.Hour
 
-const keyColumns = `k.id::text, k.shop, k.label, k.scopes, k.created_at, k.expires_at, k.used_at, k.revoked_at, coalesce(k.replaces::text, '') AS replaces`
+// keyTail is how much of a key is kept to tell it from others: too little to
+// guess the rest, of which 39 characters stay hidden.
+const keyTail = 4
+
+const keyColumns = `k.id::text, k.shop, k.label, k.tail, k.scopes, k.created_at, k.expires_at, k.used_at, k.revoked_at, coalesce(k.replaces::text, '') AS replaces`
 
 type keyRow struct {
-	ID, Shop, Label              string
+	ID, Shop, Label, Tail        string
 	Scopes                       []access.Scope
 	CreatedAt                    time.Time
 	ExpiresAt, UsedAt, RevokedAt *time.Time
@@ -30,7 +34,7 @@ type keyRow struct {
 
 func (r keyRow) key() access.APIKey {
 	return access.APIKey{
-		ID: r.ID, Shop: r.Shop, Label: r.Label, Scopes: r.Scopes, Created: r.CreatedAt,
+		ID: r.ID, Shop: r.Shop, Label: r.Label, Tail: r.Tail, Scopes: r.Scopes, Created: r.CreatedAt,
 		Expires: instant(r.ExpiresAt), Used: instant(r.UsedAt), Revoked: instant(r.RevokedAt), Replaces: r.Replaces,
 	}
 }
@@ -58,8 +62,8 @@ func (s *Store) IssueAPIKey(ctx context.Context, by audit.Actor, k NewAPIKey) (i
 
 func (s *Store) insertKey(ctx context.Context, tx pgx.Tx, k NewAPIKey, replaces string) (id string, key crypt.Secret, err error) {
 	const insert = `
-		INSERT INTO api_keys (id, shop, hash, label, scopes, created_at, expires_at, replaces)
-		VALUES (@id, @shop, @hash, @label, @scopes, @now, @expires, nullif(@replaces, '')::uuid)`
+		INSERT INTO api_keys (id, shop, hash, label, tail, scopes, created_at, expires_at, replaces)
+		VALUES (@id, @shop, @hash, @label, @tail, @scopes, @now, @expires, nullif(@replaces, '')::uuid)`
 	if id, err = newID(); err != nil {
 		return "", "", err
 	}
@@ -68,10 +72,10 @@ func (s *Store) insertKey(ctx context.Context, tx pgx.Tx, k NewAPIKey, replaces 
 	}
 	raw := make([]byte, 32)
 	rand.Read(raw)
-	text := keyPrefix + base64.RawURLEncoding.EncodeToString(raw)
+	text := access.KeyPrefix + base64.RawURLEncoding.EncodeToString(raw)
 	hash := sha256.Sum256([]byte(text)) // 256 random bits need no salt
 	_, err = tx.Exec(ctx, insert, pgx.NamedArgs{
-		"id": id, "shop": k.Shop, "hash": hash[:], "label": k.Label, "scopes": k.Scopes, "now": s.now(),
+		"id": id, "shop": k.Shop, "hash": hash[:], "label": k.Label, "tail": text[len(text)-keyTail:], "scopes": k.Scopes, "now": s.now(),
 		"expires": nullable(k.Expires), "replaces": replaces,
 	})
 	return id, crypt.Secret(text), err

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 
 	"tillflow/internal/access"
@@ -33,7 +34,7 @@ func TestIssueAPIKey(t *testing.T) {
 		found, err := b.key(key)
 		require.NoError(t, err)
 		want := access.APIKey{
-			ID: id, Shop: shop, Label: "reports", Scopes: []access.Scope{access.ReadPaymentScope},
+			ID: id, Shop: shop, Label: "reports", Tail: key.Reveal()[len(key.Reveal())-4:], Scopes: []access.Scope{access.ReadPaymentScope},
 			Created: b.clock.Now(), Expires: b.clock.Now().Add(24 * time.Hour),
 		}
 		require.Equal(t, want, found)
@@ -55,12 +56,20 @@ func TestIssueAPIKey(t *testing.T) {
 		requireClass(t, payment.Unauthorized, "api_key", err)
 	})
 	t.Run("a key of before may do all that it could", func(t *testing.T) {
-		_, old, err := b.CreateAPIKey(t.Context(), shop, "till")
+		old := crypt.Secret("tfk_of_before")
+		hash := sha256.Sum256([]byte(old.Reveal()))
+		_, err := b.pool.Exec(t.Context(), `INSERT INTO api_keys (id, shop, hash, label, created_at) VALUES ($1, $2, $3, 'till', $4)`,
+			uuid.NewString(), shop, hash[:], b.clock.Now())
 		require.NoError(t, err)
 		found, err := b.key(old)
 		require.NoError(t, err)
 		require.Equal(t, access.Scopes(), found.Scopes)
 		require.True(t, found.Expires.IsZero())
+		require.Equal(t, "tfk_…", found.Masked())
+	})
+	t.Run("a guess is no key", func(t *testing.T) {
+		_, err := b.key("tfk_guess")
+		requireClass(t, payment.Unauthorized, "api_key", err)
 	})
 	t.Run("no key of an inactive or unknown shop works", func(t *testing.T) {
 		_, fresh, err := b.IssueAPIKey(t.Context(), root, store.NewAPIKey{Shop: shop, Label: "x"})

@@ -193,7 +193,7 @@ func TestPersonalData(t *testing.T) {
 	_, err = b.ApplyAction(t.Context(), s.ID, id)
 	require.NoError(t, err)
 	require.NoError(t, b.PutToken(t.Context(), shop, "access-Canary", "refresh-Canary", time.Time{}))
-	_, key, err := b.CreateAPIKey(t.Context(), shop, "till")
+	_, key, err := b.IssueAPIKey(t.Context(), root, store.NewAPIKey{Shop: shop, Label: "till"})
 	require.NoError(t, err)
 
 	tables, err := b.pool.Query(t.Context(), `SELECT tablename FROM pg_tables WHERE schemaname = 'public'`)
