@@ -112,7 +112,12 @@ type Options struct {
 	Trail    Trail
 	// Erasures is nil where there are none; then they have no page.
 	Erasures Erasures
-	Gate     Gate
+	// People, Presence, Invitations and Passwords serve the pages about people.
+	People      People
+	Presence    Presence
+	Invitations Invitations
+	Passwords   *access.Passwords
+	Gate        Gate
 	// Viewer answers who asks, behind the gate; nil is login.Viewer.
 	Viewer func(c echo.Context) login.Person
 	// Temporal links into Temporal's web UI; without its UI there are no links.
@@ -133,7 +138,7 @@ type Handler struct {
 // New checks the options and parses the pages.
 func New(o Options) (*Handler, error) {
 	if o.Payments == nil || o.Filters == nil || o.Actions == nil || o.Runs == nil || o.Accounts == nil || o.Messages == nil ||
-		o.Trail == nil || o.Gate == nil || o.Now == nil {
+		o.Trail == nil || o.People == nil || o.Presence == nil || o.Invitations == nil || o.Passwords == nil || o.Gate == nil || o.Now == nil {
 		return nil, errors.New("console: an option is missing")
 	}
 	if o.Viewer == nil {
@@ -166,6 +171,7 @@ func (h *Handler) Routes(e *echo.Echo) {
 	e.GET(base+"/deliveries", h.deliveries, see)
 	e.GET(base+"/audit", h.audit, h.o.Gate.Require(access.ReadAudit))
 	e.POST(base+"/audit", h.findAudit, h.o.Gate.Require(access.ReadAudit))
+	h.peopleRoutes(e)
 	if h.o.Erasures != nil {
 		e.GET(base+"/erasures", h.erasures, h.o.Gate.Require(access.Erase))
 	}

@@ -176,7 +176,7 @@ func furnish(t *testing.T, change ...func(*console.Options)) *house {
 
 	passwords := access.NewPasswords(access.Argon2{MemoryKiB: 64, Passes: 1, Lanes: 1}, 1)
 	gate, err := login.New(login.Options{
-		Users: h.Store, Sessions: h.Store, Audit: h.Store, Passwords: passwords, PublicURL: "http://127.0.0.1:7411", Base: "/console",
+		Users: h.Store, Sessions: h.Store, Audit: h.Store, Invitations: h.Store, Passwords: passwords, PublicURL: "http://127.0.0.1:7411", Base: "/console",
 		Dev: true, Now: h.clock, Log: zerolog.Nop(),
 	})
 	require.NoError(t, err)
@@ -185,7 +185,8 @@ func furnish(t *testing.T, change ...func(*console.Options)) *house {
 	}
 	r := record{h.Store}
 	o := console.Options{
-		Payments: r, Filters: r, Actions: r, Runs: h.runs, Accounts: r, Messages: r, Trail: r, Gate: gate,
+		Payments: r, Filters: r, Actions: r, Runs: h.runs, Accounts: r, Messages: r, Trail: r,
+		People: r, Presence: r, Invitations: gate, Passwords: passwords, Gate: gate,
 		Temporal: console.Temporal{UI: "https://temporal.example.com/", Namespace: "payments"}, Now: h.clock, Log: zerolog.Nop(),
 	}
 	for _, c := range change {

@@ -60,7 +60,7 @@ func parse() (*views, error) {
 		"static": func(name string) string { return addresses[name] },
 		"amount": readable, "word": word, "time": moment, "second": second,
 	}
-	for _, name := range []string{"payments", "payment", "confirm", "accounts", "deliveries", "audit", "erasures", "message"} {
+	for _, name := range []string{"payments", "payment", "confirm", "accounts", "deliveries", "audit", "erasures", "people", "person", "invited", "me", "message"} {
 		t, err := template.New(name).Funcs(words).ParseFS(files, "templates/layout.html", "templates/parts.html", "templates/"+name+".html")
 		if err != nil {
 			return nil, fmt.Errorf("parse page %s: %w", name, err)
@@ -109,6 +109,7 @@ func (h *Handler) frame(c echo.Context, here string) frame {
 		{"Deliveries", "/deliveries", access.SeePayments, true},
 		{"Audit", "/audit", access.ReadAudit, true},
 		{"Erasures", "/erasures", access.Erase, h.o.Erasures != nil},
+		{"People", "/people", access.ManageUsers, true},
 	} {
 		if page.there && f.Who.May(page.may) {
 			f.Nav = append(f.Nav, link{Text: page.text, Address: base + page.path, Here: page.text == here})

@@ -76,6 +76,12 @@ func (p *Passwords) Hash(ctx context.Context, password string) (PasswordHash, er
 	return encode(p.cost, salt, derive(p.cost, password, salt, keyLength)), nil
 }
 
+// Unknown makes a hash of a password that nobody knows: of an invited person,
+// until they choose one.
+func (p *Passwords) Unknown() PasswordHash {
+	return encode(p.cost, random(saltLength), random(keyLength))
+}
+
 // Verify reports whether the password is that of the hash, in a time that does
 // not depend on how much of it is right. outdated: it is, and the hash was made
 // at another cost than new ones; the caller stores a new one. An empty hash

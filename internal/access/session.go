@@ -77,6 +77,7 @@ type Method string
 const (
 	ByPassword Method = "password"
 	ByTOTP     Method = "password_totp"
+	ByRecovery Method = "password_recovery"
 	ByOIDC     Method = "oidc"
 	ByDev      Method = "dev"
 )

@@ -32,6 +32,7 @@ type User struct {
 	CreatedAt time.Time
 	LastLogin time.Time // zero: never
 	Disabled  time.Time // zero: may come in
+	Invited   time.Time // until when an invitation may be taken up; zero: there is none. Lists have it.
 }
 
 // Credentials are what a login is checked against.
@@ -58,6 +59,8 @@ type NewUser struct {
 	Role     Role
 	Password PasswordHash
 	TOTP     TOTPKey // nil: no second factor yet
+	// Invitation lets the person choose password and second factor themselves; nil: none.
+	Invitation *NewInvitation
 }
 
 // ErrName reports a name that cannot be one.

@@ -19,8 +19,9 @@ const loginsAtOnce = 4
 // console is the pages of those who look after payments, and their login.
 func (s *Service) console() ([]api.Group, error) {
 	c := s.Config.Console
+	passwords := access.NewPasswords(access.DefaultArgon2(), loginsAtOnce)
 	options := login.Options{
-		Users: s.Store, Sessions: s.Store, Audit: s.Store, Passwords: access.NewPasswords(access.DefaultArgon2(), loginsAtOnce),
+		Users: s.Store, Sessions: s.Store, Audit: s.Store, Invitations: s.Store, Passwords: passwords,
 		PublicURL: s.Config.PublicURL, Base: "/console", Home: "/console/payments", Proxies: c.Proxies,
 		Local: c.Local, PasswordAlone: c.PasswordAlone, Dev: c.DevLogin,
 		Lifetimes: access.Lifetimes{Idle: c.SessionIdle, Absolute: c.SessionMax}, Now: s.now, Log: s.log,
@@ -41,7 +42,8 @@ func (s *Service) console() ([]api.Group, error) {
 	}
 	pages, err := consoleapi.New(consoleapi.Options{
 		Payments: s.Store, Filters: s.Store, Actions: s.Store, Runs: runs{s}, Accounts: s.Store, Messages: s.Store, Trail: trail{s.Store},
-		Gate: gate, Temporal: consoleapi.Temporal{UI: s.Config.TemporalUI, Namespace: s.Config.TemporalNamespace}, Now: s.now, Log: s.log,
+		People: s.Store, Presence: s.Store, Invitations: gate, Passwords: passwords, Gate: gate,
+		Temporal: consoleapi.Temporal{UI: s.Config.TemporalUI, Namespace: s.Config.TemporalNamespace}, Now: s.now, Log: s.log,
 	})
 	return []api.Group{gate, pages}, err
 }

@@ -73,7 +73,7 @@ func (s *Store) admitted(ctx context.Context, tx pgx.Tx, o access.Opening) (name
 func (s *Store) replaceSession(ctx context.Context, tx pgx.Tx, o access.Opening) error {
 	const end = `DELETE FROM console_sessions WHERE hash = @hash`
 	const promote = end + ` AND user_id = @user AND stage = 'half_open' AND ends_at > @now`
-	if o.Method != access.ByTOTP {
+	if o.Method != access.ByTOTP && o.Method != access.ByRecovery {
 		_, err := tx.Exec(ctx, end, pgx.NamedArgs{"hash": o.Replaces})
 		return err
 	}

@@ -11,7 +11,6 @@ import (
 	"tillflow/internal/access"
 	"tillflow/internal/access/audit"
 	"tillflow/internal/crypt"
-	"tillflow/internal/payment"
 )
 
 // userRow is a user as it is stored.
@@ -67,7 +66,10 @@ func (s *Store) AddUser(ctx context.Context, by audit.Actor, u access.NewUser) (
 		if err != nil {
 			return nameTaken(err)
 		}
-		return s.AppendAuditIn(ctx, tx, userEntry(by, "user.add", key.Owner, "role="+string(u.Role)))
+		if err := s.AppendAuditIn(ctx, tx, userEntry(by, "user.add", key.Owner, "role="+string(u.Role))); err != nil || u.Invitation == nil {
+			return err
+		}
+		return s.invite(ctx, tx, by, key, *u.Invitation)
 	})
 	return key.Owner, failure(action, err)
 }
@@ -98,13 +100,20 @@ func (s *Store) sealTOTP(key crypt.DataKey, secret access.TOTPKey) ([]byte, erro
 // Users lists all users by name.
 func (s *Store) Users(ctx context.Context) ([]access.User, error) {
 	const action = "list users"
-	rows, err := s.pool.Query(ctx, `SELECT `+userColumns+` FROM users u ORDER BY u.name`)
+	rows, err := s.pool.Query(ctx, `SELECT `+userColumns+`, i.ends_at AS invited_until
+		FROM users u LEFT JOIN invitations i ON i.user_id = u.id ORDER BY u.name`)
 	if err != nil {
 		return nil, failure(action, err)
 	}
-	list, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (access.User, error) {
-		r, err := pgx.RowToStructByName[userRow](row)
-		return r.user(), err
+	type row struct {
+		userRow
+		InvitedUntil *time.Time
+	}
+	list, err := pgx.CollectRows(rows, func(one pgx.CollectableRow) (access.User, error) {
+		r, err := pgx.RowToStructByName[row](one)
+		u := r.user()
+		u.Invited = instant(r.InvitedUntil)
+		return u, err
 	})
 	return list, failure(action, err)
 }
@@ -177,6 +186,10 @@ func (s *Store) SetTOTP(ctx context.Context, by audit.Actor, name string, secret
 		if _, err := tx.Exec(ctx, `UPDATE users SET totp = @totp, totp_step = 0 WHERE id = @id`, pgx.NamedArgs{"id": u.ID, "totp": sealed}); err != nil {
 			return err
 		}
+		// Recovery codes stand in for the authenticator that they were given with.
+		if _, err := tx.Exec(ctx, `DELETE FROM recovery_codes WHERE user_id = @id`, pgx.NamedArgs{"id": u.ID}); err != nil {
+			return err
+		}
 		detail := "enrolled"
 		if secret == nil {
 			detail = "removed"
@@ -193,19 +206,26 @@ func (s *Store) SetRole(ctx context.Context, by audit.Actor, name string, role a
 	if !role.Known() {
 		return failure(action, invalid("role", "%s", access.ErrRole.Error()))
 	}
-	err := s.changeUser(ctx, name, func(tx pgx.Tx, u lockedUser) error {
+	return failure(action, s.changeUser(ctx, name, s.settingRole(ctx, by, role)))
+}
+
+func (s *Store) settingRole(ctx context.Context, by audit.Actor, role access.Role) func(pgx.Tx, lockedUser) error {
+	return func(tx pgx.Tx, u lockedUser) error {
 		if _, err := tx.Exec(ctx, `UPDATE users SET role = @role WHERE id = @id`, pgx.NamedArgs{"id": u.ID, "role": role}); err != nil {
 			return err
 		}
 		return s.AppendAuditIn(ctx, tx, userEntry(by, "user.role", u.ID, "before="+string(u.Role)+" after="+string(role)))
-	})
-	return failure(action, err)
+	}
 }
 
 // DisableUser keeps a user out from now on and ends their sessions, or lets them
 // in again. What is so already is payment.Conflict "no_change".
 func (s *Store) DisableUser(ctx context.Context, by audit.Actor, name string, disabled bool) error {
-	err := s.changeUser(ctx, name, func(tx pgx.Tx, u lockedUser) error {
+	return failure("disable user", s.changeUser(ctx, name, s.disabling(ctx, by, disabled)))
+}
+
+func (s *Store) disabling(ctx context.Context, by audit.Actor, disabled bool) func(pgx.Tx, lockedUser) error {
+	return func(tx pgx.Tx, u lockedUser) error {
 		if disabled == (u.DisabledAt != nil) {
 			return conflict("no_change", "the user is so already")
 		}
@@ -217,13 +237,13 @@ func (s *Store) DisableUser(ctx context.Context, by audit.Actor, name string, di
 			return err
 		}
 		return s.endSessions(ctx, tx, u.ID, userEntry(by, action, u.ID, ""))
-	})
-	return failure("disable user", err)
+	}
 }
 
 // lockedUser is a user's row as a change holds it.
 type lockedUser struct {
 	ID         string
+	Name       string
 	Kind       access.UserKind
 	Role       access.Role
 	WrappedKey []byte
@@ -243,22 +263,34 @@ func (s *Store) changeUser(ctx context.Context, name string, change func(pgx.Tx,
 		return invalid("name", "%s", err.Error())
 	}
 	return s.inTx(ctx, func(tx pgx.Tx) error {
-		rows, err := tx.Query(ctx, `SELECT id::text, kind, role, wrapped_key, disabled_at FROM users WHERE name = @name FOR UPDATE`, pgx.NamedArgs{"name": clean})
+		rows, err := tx.Query(ctx, lockUser+`name = @name FOR UPDATE`, pgx.NamedArgs{"name": clean})
 		if err != nil {
 			return err
 		}
-		u, err := pgx.CollectExactlyOneRow(rows, pgx.RowToStructByName[lockedUser])
-		if none(err) {
-			return &payment.Error{Class: payment.NotFound, Code: "unknown_user", Message: "there is no user of this name"}
-		}
-		if err != nil {
-			return err
-		}
-		return change(tx, u)
+		return changing(tx, rows, change)
 	})
 }
 
+const lockUser = `SELECT id::text, name, kind, role, wrapped_key, disabled_at FROM users WHERE `
+
+// changing hands the one locked row on.
+func changing(tx pgx.Tx, rows pgx.Rows, change func(pgx.Tx, lockedUser) error) error {
+	u, err := pgx.CollectExactlyOneRow(rows, pgx.RowToStructByName[lockedUser])
+	if none(err) {
+		return unknownUser()
+	}
+	if err != nil {
+		return err
+	}
+	return change(tx, u)
+}
+
+// endSessions ends a user's sessions, and with them an invitation that stands: what
+// somebody else may hold is worth nothing any more.
 func (s *Store) endSessions(ctx context.Context, tx pgx.Tx, userID string, entry audit.Entry) error {
+	if _, err := tx.Exec(ctx, `DELETE FROM invitations WHERE user_id = @id`, pgx.NamedArgs{"id": userID}); err != nil {
+		return err
+	}
 	if _, err := tx.Exec(ctx, `DELETE FROM console_sessions WHERE user_id = @id`, pgx.NamedArgs{"id": userID}); err != nil {
 		return err
 	}

@@ -17,6 +17,7 @@ import (
 type Person struct {
 	ID   string
 	Name string
+	Kind access.UserKind
 	Role access.Role
 	CSRF string // for every form
 }
@@ -66,7 +67,7 @@ func (h *Handler) Require(permission access.Permission) echo.MiddlewareFunc {
 					return h.forged(c, err)
 				}
 			}
-			who := Person{ID: session.User.ID, Name: session.User.Name, Role: session.User.Role, CSRF: token.CSRF()}
+			who := Person{ID: session.User.ID, Name: session.User.Name, Kind: session.User.Kind, Role: session.User.Role, CSRF: token.CSRF()}
 			if !who.May(permission) {
 				return h.denied(c, who, permission)
 			}

@@ -307,7 +307,7 @@ func TestNew(t *testing.T) {
 	t.Parallel()
 	good := func() login.Options {
 		return login.Options{
-			Users: broken{}, Sessions: broken{}, Audit: broken{}, Passwords: access.NewPasswords(cost(), 1), PublicURL: "https://console.example",
+			Users: broken{}, Sessions: broken{}, Audit: broken{}, Invitations: broken{}, Passwords: access.NewPasswords(cost(), 1), PublicURL: "https://console.example",
 			Local: true, Now: time.Now, Log: zerolog.Nop(),
 		}
 	}
@@ -346,7 +346,7 @@ func TestNew(t *testing.T) {
 func TestTrouble(t *testing.T) {
 	t.Parallel()
 	guard, err := login.New(login.Options{
-		Users: broken{}, Sessions: broken{}, Audit: broken{}, Passwords: access.NewPasswords(cost(), 1), PublicURL: public,
+		Users: broken{}, Sessions: broken{}, Audit: broken{}, Invitations: broken{}, Passwords: access.NewPasswords(cost(), 1), PublicURL: public,
 		Base: "/console", Local: true, Now: time.Now, Log: zerolog.Nop(),
 	})
 	require.NoError(t, err)
@@ -372,6 +372,7 @@ type broken struct {
 	login.Users
 	login.Sessions
 	login.Audit
+	login.Invitations
 }
 
 var errAway = &payment.Error{Class: payment.Unavailable, Message: "canary"}

@@ -75,13 +75,14 @@ type Audit interface {
 	AppendAudit(ctx context.Context, entry audit.Entry) error
 }
 
-// Options configure the login. Users, Sessions, Audit, Passwords, PublicURL and
-// Now are required.
+// Options configure the login. Users, Sessions, Audit, Invitations, Passwords,
+// PublicURL and Now are required.
 type Options struct {
-	Users     Users
-	Sessions  Sessions
-	Audit     Audit
-	Passwords *access.Passwords
+	Users       Users
+	Sessions    Sessions
+	Audit       Audit
+	Invitations Invitations
+	Passwords   *access.Passwords
 	// PublicURL is where browsers reach the console's listener, without a path.
 	// With https cookies are Secure and carry the prefix __Host-.
 	PublicURL string
@@ -130,8 +131,8 @@ const answerWithin = 10 * time.Second
 func New(o Options) (*Handler, error) {
 	public, err := url.Parse(o.PublicURL)
 	switch {
-	case o.Users == nil, o.Sessions == nil, o.Audit == nil, o.Passwords == nil, o.Now == nil:
-		return nil, errors.New("console login: Users, Sessions, Audit, Passwords and Now are required")
+	case o.Users == nil, o.Sessions == nil, o.Audit == nil, o.Invitations == nil, o.Passwords == nil, o.Now == nil:
+		return nil, errors.New("console login: Users, Sessions, Audit, Invitations, Passwords and Now are required")
 	case err != nil || public.Host == "" || public.Scheme != "https" && public.Scheme != "http":
 		return nil, fmt.Errorf("console login: %q is not an absolute URL", o.PublicURL)
 	case !o.Local && o.OIDC == nil && !o.Dev:
@@ -203,6 +204,12 @@ func (h *Handler) Routes(e *echo.Echo) {
 	post(loginPath, h.password)
 	get(codePath, h.showCode)
 	post(codePath, h.code)
+	get(recoveryPath, h.showRecovery)
+	post(recoveryPath, h.recover)
+	get(linkPath, h.link)
+	get(joinPath, h.showJoin)
+	post(joinPath, h.join)
+	post(renewPath, h.Require(access.SeePayments)(h.renew))
 	post(logoutPath, h.logout)
 	get(stylePath, h.views.css)
 	if h.issuer != nil {

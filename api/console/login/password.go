@@ -104,7 +104,7 @@ func (h *Handler) password(c echo.Context) error {
 		if err := h.failed(c, who.User, "reason=no_second_factor"); err != nil {
 			return h.views.trouble(c, h.o.Log, err)
 		}
-		return refuse(http.StatusForbidden, "You need a second factor to sign in. Ask an administrator to run: tillflow user totp")
+		return refuse(http.StatusForbidden, "You need a second factor to sign in. Ask an administrator to invite you again.")
 	}
 	return h.open(c, access.Opening{UserID: who.ID, Stage: access.Open, Method: access.ByPassword}, who.User, next)
 }

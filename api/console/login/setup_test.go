@@ -138,7 +138,7 @@ func furnish(t *testing.T, change ...func(*house, *login.Options)) *house {
 	require.NoError(t, err)
 	t.Cleanup(h.Close)
 	o := login.Options{
-		Users: h.Store, Sessions: h.Store, Audit: h.Store, Passwords: access.NewPasswords(cost(), 2), PublicURL: public,
+		Users: h.Store, Sessions: h.Store, Audit: h.Store, Invitations: h.Store, Passwords: access.NewPasswords(cost(), 2), PublicURL: public,
 		Base: "/console", Home: "/console/payments", Local: true, Now: h.clock, Log: zerolog.New(h.log),
 	}
 	for _, c := range change {

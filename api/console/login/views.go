@@ -28,7 +28,7 @@ type views struct {
 
 func parse(base string) (*views, error) {
 	v := &views{base: base, pages: map[string]*template.Template{}}
-	for _, name := range []string{"login", "code", "message"} {
+	for _, name := range []string{"login", "code", "recovery", "join", "joined", "message"} {
 		t, err := template.ParseFS(files, "templates/layout.html", "templates/"+name+".html")
 		if err != nil {
 			return nil, fmt.Errorf("parse page %s: %w", name, err)
@@ -83,6 +83,21 @@ type codePage struct {
 	Next string
 	CSRF string
 }
+
+// joinPage lets an invited person choose a password and enrol an authenticator.
+type joinPage struct {
+	No          string
+	Name        string
+	Role        access.Role
+	CSRF        string
+	Secret      string
+	URI         template.URL
+	Square      square
+	MinPassword int
+}
+
+// joinedPage shows the recovery codes, once.
+type joinedPage struct{ Codes []string }
 
 // message is a page that says one thing.
 type message struct {
