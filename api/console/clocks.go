@@ -1,6 +1,7 @@
 package console
 
 import (
+	"slices"
 	"time"
 
 	"tillflow/internal/payment"
@@ -11,6 +12,7 @@ type clock struct {
 	What  string
 	Until time.Time // zero: there is no last moment
 	Away  string
+	Past  bool   // it is over, and still waited for
 	Then  string // what happens then
 }
 
@@ -20,12 +22,15 @@ func (p dossier) clocks() []clock {
 	add := func(what string, until time.Time, then string) {
 		c := clock{What: what, Until: until, Then: then}
 		if !until.IsZero() {
-			c.Away = away(until, p.now)
+			c.Away, c.Past = away(until, p.now), until.Before(p.now)
 		}
 		list = append(list, c)
 	}
 	d := p.d
 	switch {
+	case d.Final == payment.Undecided && p.desk.DecideAt.Before(p.now):
+		add("Our decision", p.desk.DecideAt, "Without proof there is none. It is made as soon as there is some, or by a person's word.")
+		add("The shop must have its answer", d.DeadlineAt, "Shopify may have given up on the session after this; our answer is sent all the same.")
 	case d.Final == payment.Undecided:
 		add("Our decision", p.desk.DecideAt, "What is paid is resolved, what is not is rejected, and what is in doubt stays open with a person.")
 		add("The shop must have its answer", d.DeadlineAt, "Shopify gives up on the session after this.")
@@ -35,6 +40,7 @@ func (p dossier) clocks() []clock {
 	if !p.desk.GiveBackAt.IsZero() {
 		add("Somebody decides", p.desk.GiveBackAt, "Otherwise the money goes back to the buyer by itself.")
 	}
+	p.clocksOfPeople(add)
 	p.clocksOfAttempts(add)
 	p.clocksOfMoves(add)
 	for _, purse := range p.desk.Purses {
@@ -44,6 +50,36 @@ func (p dossier) clocks() []clock {
 	}
 	if d.WatchUntil.After(p.now) && p.endedUnpaid() {
 		add("A late payment might still appear", d.WatchUntil, "It would be given back."+p.nextLook())
+	}
+	return list
+}
+
+// clocksOfPeople say what becomes of that for which a person is needed, if nobody comes.
+func (p dossier) clocksOfPeople(add func(string, time.Time, string)) {
+	for _, why := range p.reasons() {
+		switch why {
+		case payment.AccountBlocked, payment.RoutingFault:
+			add("What is refused is mended", time.Time{}, "It is tried again by itself at least every half hour, and at once when somebody presses.")
+		case payment.WrongAmount:
+			add("Somebody decides about the amount", time.Time{}, "There is no last moment. The shop hears nothing before.")
+		case payment.ReversalStuck:
+			add("The money goes back", time.Time{}, "There is no last moment: a new try succeeds, or somebody says that it is back.")
+		case payment.RejectRefused, payment.RefundFailed, payment.RefundElsewhere, payment.DisputeLost, payment.Overdrawn:
+			add("Somebody settles it", time.Time{}, "There is no last moment. Nothing moves by itself.")
+		case payment.Disputed:
+			add("Somebody answers the dispute", time.Time{}, "The bank's last moment stands in the provider's dashboard.")
+		case payment.NobodyNeeded, payment.InDoubt, payment.ResolveRefused, payment.TellOverdue:
+		}
+	}
+}
+
+// reasons lists for what a person is needed, each once.
+func (p dossier) reasons() []payment.OperatorReason {
+	list := []payment.OperatorReason{p.d.Operator}
+	for _, m := range p.moves {
+		if !slices.Contains(list, m.Operator) {
+			list = append(list, m.Operator)
+		}
 	}
 	return list
 }
