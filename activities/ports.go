@@ -6,6 +6,7 @@ import (
 
 	"tillflow/internal/payment"
 	"tillflow/internal/psp"
+	"tillflow/internal/shopify/app"
 )
 
 // Records is the part of the record that charges and moves need. Every method
@@ -120,6 +121,47 @@ type Runs interface {
 // Mailer sends operator mails.
 type Mailer interface {
 	SendNotice(ctx context.Context, n payment.Notice) error
+}
+
+// GuardRecords is the part of the record that the guardian of Shopify's messages needs.
+type GuardRecords interface {
+	// DueGuards claims shops to look at; PutCheckup ends the claim.
+	DueGuards(ctx context.Context, limit int) ([]app.Guarded, error)
+	PutCheckup(ctx context.Context, c app.Checkup) error
+	// PutGuardUntil notes how far a look has come.
+	PutGuardUntil(ctx context.Context, shop string, until time.Time) error
+	// BackfillDelivery stores what no webhook has told; false for what is known.
+	BackfillDelivery(ctx context.Context, d app.Delivery) (bool, error)
+	// TakeTurn gives a chore to one caller in a while; ReturnTurn makes it due again.
+	TakeTurn(ctx context.Context, what string, every time.Duration) (bool, error)
+	ReturnTurn(ctx context.Context, what string, pause time.Duration) error
+	// RaiseWarning keeps a warning; true if it is new. EndWarning forgets one.
+	RaiseWarning(ctx context.Context, w app.Warning) (bool, error)
+	EndWarning(ctx context.Context, key string) error
+	DueWarnings(ctx context.Context, limit int) ([]app.Warning, error)
+	WarningSent(ctx context.Context, key string) error
+}
+
+// Deliveries is what the second app can do at a shop for the webhooks it should get.
+type Deliveries interface {
+	// Restore makes the subscriptions that are missing. What it had done before an
+	// error is answered with it.
+	Restore(ctx context.Context, shop string) (made, refused []app.Topic, err error)
+	// Changes gives take the orders that changed between two moments, page by page,
+	// the oldest first, as webhooks would have told them.
+	Changes(ctx context.Context, shop string, since, until time.Time, take func([]app.Delivery) error) error
+}
+
+// Versions is what Shopify says of the versions of one of its APIs.
+type Versions interface {
+	// Warning is what to tell an operator; empty while all is well, and while there
+	// is no shop to ask at.
+	Warning(ctx context.Context) (string, error)
+}
+
+// WarningMailer tells whoever runs the service.
+type WarningMailer interface {
+	SendWarning(ctx context.Context, w app.Warning) error
 }
 
 // Connectors finds a connector by provider.

@@ -21,6 +21,7 @@ type Activities struct {
 	Shopify *activities.Shopify
 	Rows    *activities.Rows
 	Sweep   *activities.Sweep
+	Guard   *activities.Guard
 }
 
 // Options size a worker.
@@ -43,6 +44,7 @@ func New(c client.Client, a Activities, o Options) sdkworker.Worker {
 	w.RegisterActivity(a.Shopify)
 	w.RegisterActivity(a.Rows)
 	w.RegisterActivity(a.Sweep)
+	w.RegisterActivity(a.Guard)
 	return w
 }
 

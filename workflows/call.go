@@ -19,6 +19,7 @@ var (
 	shop    *activities.Shopify
 	rows    *activities.Rows
 	sweeper *activities.Sweep
+	guard   *activities.Guard
 )
 
 // do runs an activity under the policy that ctx carries.

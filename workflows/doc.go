@@ -9,6 +9,7 @@
 //	Reversal  reversal/<source>/<shop>/<their ref>   as above                                            money given back, or refused and a
 //	                                                                                                     person told; no deadline
 //	Sweep     sweep-<time>                           none                                                one pass over the rows
+//	Guard     guard-<time>                           none                                                one look at the shops whose turn it is
 //
 // Capture, Void, Refund and Reversal are names for one move of existing money.
 //

@@ -12,4 +12,5 @@ func Register(r Registry) {
 	r.RegisterWorkflow(Refund)
 	r.RegisterWorkflow(Reversal)
 	r.RegisterWorkflow(Sweep)
+	r.RegisterWorkflow(Guard)
 }

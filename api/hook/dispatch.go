@@ -51,11 +51,13 @@ type Hint struct {
 	Resource    string
 	Facts       map[string]string
 	TriggeredAt time.Time
+	APIVersion  string // in whose words the facts are
 }
 
 // Hints takes news of orders, disputes, subscriptions and the like.
 type Hints interface {
-	Hint(ctx context.Context, h Hint) error
+	// Hint reports whether it told anything new.
+	Hint(ctx context.Context, h Hint) (bool, error)
 }
 
 // Dispatcher acts on stored webhooks. Any number may run beside each other: the record gives each message to one of them.
@@ -163,6 +165,7 @@ const (
 	noteOld        = "from before the present installation"
 	noteSuperseded = "something newer is known"
 	noteRepeated   = "told before through another subscription"
+	noteKnown      = "nothing new"
 	noteNobody     = "nobody listens to this topic"
 )
 
@@ -181,9 +184,14 @@ func (d *Dispatcher) act(ctx context.Context, c app.Claimed) (string, error) {
 		return noteDone, d.Erasures.Request(ctx, PrivacyRequest{DeliveryID: c.ID, Shop: c.Shop, Topic: c.Topic, ReceivedAt: c.ReceivedAt})
 	case app.AboutOrder, app.AboutDispute, app.AboutSubscription, app.AboutBulk, app.AboutFulfillment:
 		if port := d.Hints[matter]; port != nil {
-			return noteDone, port.Hint(ctx, Hint{
-				DeliveryID: c.ID, App: c.App, Shop: c.Shop, Topic: c.Topic, Resource: c.Resource, Facts: c.Facts, TriggeredAt: c.TriggeredAt,
+			news, err := port.Hint(ctx, Hint{
+				DeliveryID: c.ID, App: c.App, Shop: c.Shop, Topic: c.Topic, Resource: c.Resource, Facts: c.Facts,
+				TriggeredAt: c.TriggeredAt, APIVersion: c.APIVersion,
 			})
+			if err == nil && !news {
+				return noteKnown, nil
+			}
+			return noteDone, err
 		}
 	case app.AboutUnknown:
 	}

@@ -111,8 +111,17 @@ func TestDispatch(t *testing.T) {
 		b.dispatch()
 		require.Equal(t, []hook.Hint{{
 			DeliveryID: b.ports.hints[0].DeliveryID, App: app.Admin, Shop: shop, Topic: app.OrdersPaid, Resource: "gid://shopify/Order/1",
-			Facts: map[string]string{"financial_status": "paid"}, TriggeredAt: time.Date(2026, 11, 20, 10, 0, 0, 0, time.UTC),
+			Facts: map[string]string{"financial_status": "paid"}, TriggeredAt: time.Date(2026, 11, 20, 10, 0, 0, 0, time.UTC), APIVersion: "2026-10",
 		}}, b.ports.hints)
+		require.Equal(t, "done", b.note())
+	})
+	t.Run("what was known already is said to be", func(t *testing.T) {
+		t.Parallel()
+		b := setup(t)
+		b.ports.known = true
+		b.good(app.OrdersPaid, "admin", order)
+		b.dispatch()
+		require.Equal(t, "nothing new", b.note())
 	})
 	t.Run("older news than what is known is not handed over, in whatever order it comes", func(t *testing.T) {
 		t.Parallel()

@@ -37,9 +37,12 @@ type Handler struct {
 // budget is for everything, below the five seconds that Shopify waits.
 const budget = 3 * time.Second
 
+// Path is where Shopify's webhooks arrive.
+const Path = "/webhook/shopify"
+
 // Routes mounts the endpoint.
 func (h *Handler) Routes(e *echo.Echo) {
-	e.POST("/webhook/shopify", h.receive)
+	e.POST(Path, h.receive)
 }
 
 // receive answers 200 once the message is stored, now or before, whatever its topic: anything else counts as a failed delivery.

@@ -116,17 +116,18 @@ func (s *safe) String() string {
 type ports struct {
 	mu      sync.Mutex
 	err     error
+	known   bool // nothing that comes is new
 	hints   []hook.Hint
 	privacy []hook.PrivacyRequest
 }
 
-func (p *ports) Hint(_ context.Context, h hook.Hint) error {
+func (p *ports) Hint(_ context.Context, h hook.Hint) (bool, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.err == nil {
 		p.hints = append(p.hints, h)
 	}
-	return p.err
+	return !p.known, p.err
 }
 
 func (p *ports) Request(_ context.Context, r hook.PrivacyRequest) error {

@@ -174,7 +174,12 @@ func (s *Service) activities(shop *shopAPI) (worker.Activities, error) {
 	mailer, err := notify.New(notify.Options{
 		Address: s.Config.SMTPAddress, User: s.Config.SMTPUser, Password: s.Config.SMTPPassword, From: s.Config.SMTPFrom,
 		Plain: s.Config.SMTPPlain, TemporalUI: s.Config.TemporalUI, Namespace: s.Config.TemporalNamespace, Now: s.now, Log: s.log,
+		Operator: s.Config.OperatorMail,
 	})
+	if err != nil {
+		return worker.Activities{}, err
+	}
+	guard, err := s.guard(shop.client, mailer)
 	if err != nil {
 		return worker.Activities{}, err
 	}
@@ -188,6 +193,7 @@ func (s *Service) activities(shop *shopAPI) (worker.Activities, error) {
 		Shopify: &activities.Shopify{Records: s.Store, Shop: shop, Now: s.now},
 		Rows:    &activities.Rows{Records: s.Store},
 		Sweep:   &activities.Sweep{Due: s.Store, Runs: s.Runs, Gateway: gateway, Mail: mailer, Log: s.log},
+		Guard:   guard,
 	}, nil
 }
 

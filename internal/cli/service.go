@@ -59,11 +59,12 @@ type Service struct {
 	apps []shopApp
 	// dispatcher acts on Shopify's webhooks; nil where no worker runs.
 	dispatcher *hookapi.Dispatcher
+	notices    noticeBox
 }
 
 // New connects to the database and to Temporal and wires everything.
 func New(ctx context.Context, c config.Config, o Options) (*Service, error) {
-	s := &Service{Config: c, roles: o.Roles, log: o.Log, now: o.Now, calls: outboundClient()}
+	s := &Service{Config: c, roles: o.Roles, log: o.Log, now: o.Now, calls: outboundClient(), notices: newNoticeBox()}
 	if s.now == nil {
 		s.now = clock(c)
 	}
@@ -180,6 +181,8 @@ func (s *Service) Run(ctx context.Context) error {
 		group.Go(func() error { s.work(ctx, acts); return nil })
 		group.Go(func() error { return s.dispatcher.Run(ctx) })
 		group.Go(func() error { s.keepTokens(ctx); return nil })
+		group.Go(func() error { s.keepGuard(ctx); return nil })
+		group.Go(func() error { s.keepNotices(ctx); return nil })
 		group.Go(func() error { s.keepReady(ctx, shop.client); return nil })
 	}
 	if s.roles.HTTP {

@@ -18,6 +18,7 @@ func (s *Service) shop() (*shopAPI, error) {
 	}
 	client, err := shopify.New(shopify.Options{
 		BaseURL: s.Config.ShopifyURL, HTTPClient: s.calls, Tokens: s.tokenSource(payments), Log: s.log, Now: s.now,
+		OnNotice: s.notices.offer,
 	})
 	return &shopAPI{client}, err
 }

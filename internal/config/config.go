@@ -104,11 +104,17 @@ type Config struct {
 	SMTPFrom string `env:"SMTP_FROM" envDefault:"tillflow@localhost"`
 	// SMTPPlain permits a connection without TLS.
 	SMTPPlain bool `env:"SMTP_PLAIN"`
+	// OperatorMail is where warnings that are about no payment go; empty: to the
+	// log and the console alone.
+	OperatorMail string `env:"OPERATOR_MAIL"`
 
 	// SweepEvery is the pause between two sweeps.
 	SweepEvery time.Duration `env:"SWEEP_EVERY" envDefault:"10s"`
 	// SweepAfter is how long a new row may be without a run before the sweep looks.
 	SweepAfter time.Duration `env:"SWEEP_AFTER" envDefault:"15s"`
+	// GuardEvery is the pause between two looks at what Shopify should have told
+	// about one shop's orders.
+	GuardEvery time.Duration `env:"GUARD_EVERY" envDefault:"1h"`
 	// WorkflowCache is the number of workflows that a worker keeps in memory.
 	WorkflowCache int `env:"WORKFLOW_CACHE" envDefault:"1000"`
 	// Timing overrides single durations of new workflows, as JSON such as
@@ -167,6 +173,9 @@ func (c Config) check() error {
 		case u.Scheme != "https" && c.Production():
 			fault(name, "%q is not https, which production asks for", text)
 		}
+	}
+	if c.OperatorMail != "" && !strings.Contains(c.OperatorMail, "@") {
+		fault("OPERATOR_MAIL", "it is not a mail address")
 	}
 	if c.ShopifyProxyHeader == "" && (c.ShopifyCert == "" || c.ShopifyKey == "") {
 		fault("SHOPIFY_CERT", "a server certificate and key are needed, or SHOPIFY_PROXY_HEADER when a proxy ends the TLS")

@@ -40,6 +40,9 @@ type Options struct {
 	Password crypt.Secret
 	// From is the sender's address.
 	From string
+	// Operator is the address of those who run the service; empty: they read the
+	// log and the console.
+	Operator string
 	// Plain permits a connection without TLS where the server offers none.
 	Plain bool
 	// Roots are the authorities that sign the server's certificate; nil means the system's.
@@ -111,8 +114,17 @@ func (m *Mailer) SendNotice(ctx context.Context, n payment.Notice) error {
 			m.opts.Log.Error().Int64("notice", n.ID).Str("payment_id", n.PaymentID).Str("shop", n.Shop).Str("reason", string(n.Reason)).
 				Msg("a person is needed and cannot be told: mails are not configured")
 		}
-		return &payment.Error{Class: payment.Unavailable, Code: "mail_not_configured", Message: "mails are not configured"}
+		return notConfigured()
 	}
+	return m.deliver(ctx, message)
+}
+
+func notConfigured() error {
+	return &payment.Error{Class: payment.Unavailable, Code: "mail_not_configured", Message: "mails are not configured"}
+}
+
+// deliver hands a mail to the server; its errors are those of [Mailer.SendNotice].
+func (m *Mailer) deliver(ctx context.Context, message *gomail.Msg) error {
 	client, err := m.client(ctx)
 	if err != nil {
 		return payment.Errorf(payment.Bug, "prepare to send mail: %w", err)

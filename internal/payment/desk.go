@@ -139,3 +139,12 @@ type SavedFilter struct {
 	Name  string
 	Query string
 }
+
+// ShopOrder is what the shop says of the order that a session's money belongs
+// to. It is told by the shop's own messages, and nothing is decided by it.
+type ShopOrder struct {
+	ID        string // the shop's
+	Status    string // of its money, in the shop's words; empty: not said
+	Cancelled bool
+	ChangedAt time.Time // the shop's clock; zero: only the id is known
+}

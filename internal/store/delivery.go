@@ -106,7 +106,7 @@ const claimDeliveries = `
 	UPDATE shopify_deliveries d
 	SET tries = d.tries + 1, dispatch_at = @now + least(@lease::interval * power(2, least(d.tries, 20)), @max_lease::interval)
 	FROM due WHERE d.id = due.id
-	RETURNING d.id::text, d.app, d.shop, d.topic, d.triggered_at, d.received_at, d.resource, d.facts, d.tries,
+	RETURNING d.id::text, d.app, d.shop, d.topic, d.triggered_at, d.received_at, d.resource, d.facts, d.api_version, d.tries,
 		d.resource <> '' AND EXISTS (
 			SELECT FROM shopify_deliveries n
 			WHERE n.resource = d.resource AND n.shop = d.shop AND n.topic = d.topic AND n.triggered_at > d.triggered_at) AS superseded,

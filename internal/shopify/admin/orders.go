@@ -3,6 +3,7 @@ package admin
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"tillflow/internal/payment"
@@ -10,6 +11,9 @@ import (
 	"tillflow/internal/shopify/admin/gql"
 	"tillflow/internal/shopify/app"
 )
+
+// orderPage keeps a page with its transactions below the 1000 points of a single query, even if Shopify counts each of them.
+const orderPage = 50
 
 // maxWalk is after how many orders a walk starts over from the last one it saw: Shopify pages through at most 25,000 objects.
 const maxWalk = 20_000
@@ -22,6 +26,8 @@ type Order struct {
 	// FinancialStatus is "PAID", "PARTIALLY_REFUNDED", …: an open set, empty if Shopify gives none.
 	FinancialStatus string
 	Test            bool
+	// Sessions are Shopify's ids of the sessions that its money came by, each once.
+	Sessions []string
 }
 
 // Orders walks through the orders of a shop that changed at or after a moment, the oldest change first, and gives each page to
@@ -57,7 +63,7 @@ func (c *Client) walk(ctx context.Context, k *shopify.Caller, since time.Time, t
 	for seen := 0; ; {
 		var resp *gql.OrdersPageResponse
 		err := c.paced(ctx, func() (err error) {
-			resp, err = gql.OrdersPage(ctx, k, pageSize, after, &query)
+			resp, err = gql.OrdersPage(ctx, k, orderPage, after, &query)
 			return err
 		})
 		if err != nil {
@@ -92,6 +98,11 @@ func orders(nodes []gql.OrderNode) []Order {
 		if n.DisplayFinancialStatus != nil {
 			o.FinancialStatus = *n.DisplayFinancialStatus
 		}
+		for _, t := range n.Transactions {
+			if t.PaymentId != nil && *t.PaymentId != "" && !slices.Contains(o.Sessions, *t.PaymentId) {
+				o.Sessions = append(o.Sessions, *t.PaymentId)
+			}
+		}
 		page = append(page, o)
 	}
 	return page
@@ -101,6 +112,6 @@ func orders(nodes []gql.OrderNode) []Order {
 func (o Order) Delivery(shop string) app.Delivery {
 	return app.Delivery{
 		App: app.Admin, Shop: shop, Topic: app.OrdersUpdated, APIVersion: shopify.APIVersion, TriggeredAt: o.UpdatedAt, Resource: o.ID,
-		Facts: map[string]string{"updated_at": o.UpdatedAt.Format(time.RFC3339)},
+		Facts: o.facts(),
 	}
 }

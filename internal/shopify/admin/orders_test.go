@@ -44,7 +44,7 @@ func TestOrders(t *testing.T) {
 		require.NoError(t, err)
 		require.Len(t, all, 5)
 		require.Equal(t, admin.Order{ID: "gid://shopify/Order/0", UpdatedAt: now, FinancialStatus: "PAID"}, all[0])
-		require.Equal(t, map[string]any{"first": 100.0, "query": "updated_at:>='2026-11-20T10:00:00Z'"}, b.sent[0].Variables, "whole seconds, the boundary again")
+		require.Equal(t, map[string]any{"first": 50.0, "query": "updated_at:>='2026-11-20T10:00:00Z'"}, b.sent[0].Variables, "whole seconds, the boundary again")
 		require.Equal(t, "c2", b.sent[2].Variables["after"])
 		require.Empty(t, b.waits, "the bucket is full")
 	})

@@ -32,6 +32,7 @@ type Claimed struct {
 	ReceivedAt  time.Time
 	Resource    string
 	Facts       map[string]string
+	APIVersion  string // in whose words the facts are
 	// Superseded: something newer is known about the same resource under the same topic, so this must not be acted on.
 	Superseded bool
 	// Repeated: another subscription of the same app has told the same event before.

@@ -27,11 +27,12 @@ func (v *ApiVersion) GetSupported() bool { return v.Supported }
 
 // OrderNode includes the requested fields of the GraphQL type Order.
 type OrderNode struct {
-	Id                     string     `json:"id"`
-	UpdatedAt              time.Time  `json:"updatedAt"`
-	CancelledAt            *time.Time `json:"cancelledAt"`
-	DisplayFinancialStatus *string    `json:"displayFinancialStatus"`
-	Test                   bool       `json:"test"`
+	Id                     string             `json:"id"`
+	UpdatedAt              time.Time          `json:"updatedAt"`
+	CancelledAt            *time.Time         `json:"cancelledAt"`
+	DisplayFinancialStatus *string            `json:"displayFinancialStatus"`
+	Test                   bool               `json:"test"`
+	Transactions           []OrderTransaction `json:"transactions"`
 }
 
 // GetId returns OrderNode.Id, and is useful for accessing the field via an interface.
@@ -49,6 +50,9 @@ func (v *OrderNode) GetDisplayFinancialStatus() *string { return v.DisplayFinanc
 // GetTest returns OrderNode.Test, and is useful for accessing the field via an interface.
 func (v *OrderNode) GetTest() bool { return v.Test }
 
+// GetTransactions returns OrderNode.Transactions, and is useful for accessing the field via an interface.
+func (v *OrderNode) GetTransactions() []OrderTransaction { return v.Transactions }
+
 // OrderPage includes the requested fields of the GraphQL type OrderConnection.
 type OrderPage struct {
 	Nodes    []OrderNode `json:"nodes"`
@@ -60,6 +64,14 @@ func (v *OrderPage) GetNodes() []OrderNode { return v.Nodes }
 
 // GetPageInfo returns OrderPage.PageInfo, and is useful for accessing the field via an interface.
 func (v *OrderPage) GetPageInfo() PageInfo { return v.PageInfo }
+
+// OrderTransaction includes the requested fields of the GraphQL type OrderTransaction.
+type OrderTransaction struct {
+	PaymentId *string `json:"paymentId"`
+}
+
+// GetPaymentId returns OrderTransaction.PaymentId, and is useful for accessing the field via an interface.
+func (v *OrderTransaction) GetPaymentId() *string { return v.PaymentId }
 
 // OrdersPageResponse is returned by OrdersPage on success.
 type OrdersPageResponse struct {
@@ -102,6 +114,20 @@ func (v *SubscriptionCreatePayload) GetWebhookSubscription() *SubscriptionNode {
 
 // GetUserErrors returns SubscriptionCreatePayload.UserErrors, and is useful for accessing the field via an interface.
 func (v *SubscriptionCreatePayload) GetUserErrors() []UserError { return v.UserErrors }
+
+// SubscriptionDeletePayload includes the requested fields of the GraphQL type WebhookSubscriptionDeletePayload.
+type SubscriptionDeletePayload struct {
+	DeletedWebhookSubscriptionId *string     `json:"deletedWebhookSubscriptionId"`
+	UserErrors                   []UserError `json:"userErrors"`
+}
+
+// GetDeletedWebhookSubscriptionId returns SubscriptionDeletePayload.DeletedWebhookSubscriptionId, and is useful for accessing the field via an interface.
+func (v *SubscriptionDeletePayload) GetDeletedWebhookSubscriptionId() *string {
+	return v.DeletedWebhookSubscriptionId
+}
+
+// GetUserErrors returns SubscriptionDeletePayload.UserErrors, and is useful for accessing the field via an interface.
+func (v *SubscriptionDeletePayload) GetUserErrors() []UserError { return v.UserErrors }
 
 // SubscriptionNode includes the requested fields of the GraphQL type WebhookSubscription.
 type SubscriptionNode struct {
@@ -157,6 +183,16 @@ func (v *WebhookSubscriptionCreateResponse) GetWebhookSubscriptionCreate() *Subs
 	return v.WebhookSubscriptionCreate
 }
 
+// WebhookSubscriptionDeleteResponse is returned by WebhookSubscriptionDelete on success.
+type WebhookSubscriptionDeleteResponse struct {
+	WebhookSubscriptionDelete *SubscriptionDeletePayload `json:"webhookSubscriptionDelete"`
+}
+
+// GetWebhookSubscriptionDelete returns WebhookSubscriptionDeleteResponse.WebhookSubscriptionDelete, and is useful for accessing the field via an interface.
+func (v *WebhookSubscriptionDeleteResponse) GetWebhookSubscriptionDelete() *SubscriptionDeletePayload {
+	return v.WebhookSubscriptionDelete
+}
+
 type WebhookSubscriptionInput struct {
 	Format *string `json:"format,omitempty"`
 	Uri    *string `json:"uri,omitempty"`
@@ -208,6 +244,14 @@ func (v *__WebhookSubscriptionCreateInput) GetSubscription() WebhookSubscription
 	return v.Subscription
 }
 
+// __WebhookSubscriptionDeleteInput is used internally by genqlient
+type __WebhookSubscriptionDeleteInput struct {
+	Id string `json:"id"`
+}
+
+// GetId returns __WebhookSubscriptionDeleteInput.Id, and is useful for accessing the field via an interface.
+func (v *__WebhookSubscriptionDeleteInput) GetId() string { return v.Id }
+
 // __WebhookSubscriptionsInput is used internally by genqlient
 type __WebhookSubscriptionsInput struct {
 	First int     `json:"first"`
@@ -230,6 +274,9 @@ query OrdersPage ($first: Int!, $after: String, $query: String) {
 			cancelledAt
 			displayFinancialStatus
 			test
+			transactions(first: 10) {
+				paymentId
+			}
 		}
 		pageInfo {
 			hasNextPage
@@ -335,6 +382,44 @@ func WebhookSubscriptionCreate(
 	}
 
 	data_ = &WebhookSubscriptionCreateResponse{}
+	resp_ := &graphql.Response{Data: data_}
+
+	err_ = client_.MakeRequest(
+		ctx_,
+		req_,
+		resp_,
+	)
+
+	return data_, err_
+}
+
+// The mutation executed by WebhookSubscriptionDelete.
+const WebhookSubscriptionDelete_Operation = `
+mutation WebhookSubscriptionDelete ($id: ID!) {
+	webhookSubscriptionDelete(id: $id) {
+		deletedWebhookSubscriptionId
+		userErrors {
+			field
+			message
+		}
+	}
+}
+`
+
+func WebhookSubscriptionDelete(
+	ctx_ context.Context,
+	client_ graphql.Client,
+	id string,
+) (data_ *WebhookSubscriptionDeleteResponse, err_ error) {
+	req_ := &graphql.Request{
+		OpName: "WebhookSubscriptionDelete",
+		Query:  WebhookSubscriptionDelete_Operation,
+		Variables: &__WebhookSubscriptionDeleteInput{
+			Id: id,
+		},
+	}
+
+	data_ = &WebhookSubscriptionDeleteResponse{}
 	resp_ := &graphql.Response{Data: data_}
 
 	err_ = client_.MakeRequest(
