@@ -50,6 +50,8 @@ const insertBackfill = `
 	INSERT INTO shopify_deliveries (id, webhook_id, shop, topic, app, event_id, api_version, resource, facts, triggered_at, received_at, dispatch_at)
 	SELECT @id, @webhook_id, @shop, @topic, @app, @event_id, @api_version, @resource, @facts, @triggered_at, @now, @now
 	WHERE NOT EXISTS (SELECT FROM shopify_deliveries WHERE resource = @resource AND shop = @shop AND app = @app AND triggered_at >= @triggered_at)
+	  -- a message may be triggered just before the second that the change is noted under
+	  AND NOT EXISTS (SELECT FROM shop_objects WHERE shop = @shop AND resource = @resource AND changed_at >= @triggered_at)
 	ON CONFLICT (webhook_id, shop, topic) DO NOTHING`
 
 // BackfillDelivery stores what a webhook should have told us and the Admin API

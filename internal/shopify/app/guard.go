@@ -36,8 +36,8 @@ func NewsOf(d Delivery) (News, bool) {
 		Shop: d.Shop, Matter: d.Topic.Matter(), Resource: d.Resource, Facts: d.Facts, ChangedAt: d.TriggeredAt, ToldAt: d.TriggeredAt,
 		APIVersion: d.APIVersion, Status: strings.ToLower(first(d.Facts["financial_status"], d.Facts["status"])),
 	}
-	// The resource's own time orders what is said about it, however it reached us. Not beyond the message's: that clock is bounded.
-	if at, err := time.Parse(time.RFC3339, d.Facts["updated_at"]); err == nil && at.Before(d.TriggeredAt) {
+	// The resource's own time orders what is said about it, however it reached us. One far ahead would hide all that follows.
+	if at, err := time.Parse(time.RFC3339, d.Facts["updated_at"]); err == nil && at.Before(d.TriggeredAt.Add(clocksApart)) {
 		n.ChangedAt = at.UTC()
 	}
 	switch {
@@ -55,6 +55,9 @@ func NewsOf(d Delivery) (News, bool) {
 	}
 	return n, true
 }
+
+// clocksApart is how far a resource's time may lie ahead of the message about it.
+const clocksApart = time.Minute
 
 const orderPrefix = "gid://shopify/Order/"
 
