@@ -29,8 +29,6 @@ type Guard struct {
 	// Grace is how old a change must be before its webhook counts as missed;
 	// Shopify's first try comes within seconds, and what comes late is recognised.
 	Grace time.Duration
-	// Page is where the console shows deliveries, for mails.
-	Page string
 }
 
 // DefaultGrace leaves a webhook its time to come.
@@ -204,25 +202,31 @@ func (g *Guard) CheckVersions(ctx context.Context) (VersionsResult, error) {
 // could not be.
 type SendWarningsResult struct{ Sent, Failed int }
 
-// SendWarnings mails what nobody was told yet. A mail may go out twice when the
-// worker dies between sending and noting it.
+// SendWarnings mails what nobody was told yet, all of one kind in one mail. A mail
+// may go out twice when the worker dies between sending and noting it.
 func (g *Guard) SendWarnings(ctx context.Context) (SendWarningsResult, error) {
 	var done SendWarningsResult
 	list, err := g.Records.DueWarnings(ctx, batch)
 	if err != nil {
 		return done, plainErr(err)
 	}
+	kinds := map[app.WarningKind][]app.Warning{}
 	for _, w := range list {
-		err := g.Mail.SendWarning(ctx, w)
-		if err == nil {
-			err = g.Records.WarningSent(ctx, w.Key)
+		kinds[w.Kind] = append(kinds[w.Kind], w)
+	}
+	for kind, all := range kinds {
+		err := g.Mail.SendWarnings(ctx, kind, all)
+		for _, w := range all {
+			if err == nil {
+				err = g.Records.WarningSent(ctx, w.Key)
+			}
 		}
 		if err != nil {
-			done.Failed++
-			g.Log.Warn().Err(err).Str("kind", string(w.Kind)).Int("tries", w.Tries).Msg("warning not mailed")
+			done.Failed += len(all)
+			g.Log.Warn().Err(err).Str("kind", string(kind)).Int("warnings", len(all)).Msg("warnings not mailed")
 			continue
 		}
-		done.Sent++
+		done.Sent += len(all)
 	}
 	return done, nil
 }

@@ -36,6 +36,7 @@ type watchman struct {
 	warning    string
 	versionErr error
 	mailErr    error
+	mails      int
 	recordErr  error
 }
 
@@ -108,7 +109,10 @@ func (w *watchman) Changes(_ context.Context, _ string, since, _ time.Time, take
 
 func (w *watchman) Warning(context.Context) (string, error) { return w.warning, w.versionErr }
 
-func (w *watchman) SendWarning(context.Context, app.Warning) error { return w.mailErr }
+func (w *watchman) SendWarnings(context.Context, app.WarningKind, []app.Warning) error {
+	w.mails++
+	return w.mailErr
+}
 
 var guardNow = time.Date(2026, 11, 20, 10, 0, 0, 0, time.UTC)
 
@@ -262,14 +266,19 @@ func TestCheckVersions(t *testing.T) {
 
 func TestSendWarnings(t *testing.T) {
 	t.Parallel()
-	w, g := watch(func(w *watchman) { w.warnings["k"] = app.Warning{Key: "k"} })
+	w, g := watch(func(w *watchman) {
+		for key, kind := range map[string]app.WarningKind{"a": app.WarnLost, "b": app.WarnLost, "c": app.WarnVersion} {
+			w.warnings[key] = app.Warning{Key: key, Kind: kind}
+		}
+	})
 	done, err := g.SendWarnings(t.Context())
 	require.NoError(t, err)
-	require.Equal(t, activities.SendWarningsResult{Sent: 1}, done)
-	require.Equal(t, []string{"k"}, w.sent)
+	require.Equal(t, activities.SendWarningsResult{Sent: 3}, done)
+	require.ElementsMatch(t, []string{"a", "b", "c"}, w.sent)
+	require.Equal(t, 2, w.mails, "one of a kind")
 	w.mailErr = errors.New("gone")
 	done, err = g.SendWarnings(t.Context())
 	require.NoError(t, err)
-	require.Equal(t, activities.SendWarningsResult{Failed: 1}, done)
-	require.Len(t, w.sent, 1, "one that was not taken stays due")
+	require.Equal(t, activities.SendWarningsResult{Failed: 3}, done)
+	require.Len(t, w.sent, 3, "one that was not taken stays due")
 }

@@ -159,9 +159,9 @@ type Versions interface {
 	Warning(ctx context.Context) (string, error)
 }
 
-// WarningMailer tells whoever runs the service.
+// WarningMailer tells whoever runs the service, in one mail.
 type WarningMailer interface {
-	SendWarning(ctx context.Context, w app.Warning) error
+	SendWarnings(ctx context.Context, kind app.WarningKind, all []app.Warning) error
 }
 
 // Connectors finds a connector by provider.

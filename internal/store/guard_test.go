@@ -150,9 +150,19 @@ func TestWarnings(t *testing.T) {
 	require.NoError(t, b.WarningSent(t.Context(), "k"))
 	b.clock.Add(time.Hour)
 	require.Zero(t, due())
+	w.Key = "k2"
+	require.True(t, raise())
+	require.Equal(t, 1, due())
+	require.NoError(t, b.WarningSent(t.Context(), "k2"))
+	w.Key = "k3"
+	require.True(t, raise())
+	require.Zero(t, due(), "what befalls all shops at once is gathered")
+	b.clock.Add(16 * time.Minute)
+	require.Equal(t, 1, due())
+	w.Key = "k"
 	list, err := b.Warnings(t.Context(), b.clock.Now().Add(-24*time.Hour), 10)
 	require.NoError(t, err)
-	require.Len(t, list, 1)
+	require.Len(t, list, 3)
 	require.NoError(t, b.EndWarning(t.Context(), "k"))
 	require.True(t, raise(), "it was over, and is news again")
 }

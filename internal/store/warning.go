@@ -29,9 +29,14 @@ func (s *Store) EndWarning(ctx context.Context, key string) error {
 	return failure("end a warning", err)
 }
 
-// warningPause is the first pause between two tries of sending a warning; it
-// doubles up to an hour.
-const warningPause = time.Minute
+const (
+	// warningPause is the first pause between two tries of sending a warning; it
+	// doubles up to an hour.
+	warningPause = time.Minute
+	// warningQuiet is the least pause between two mails of one kind: what befalls
+	// all shops at once is gathered.
+	warningQuiet = 15 * time.Minute
+)
 
 const selectWarning = `SELECT key, kind, shop, detail, at, tries FROM `
 
@@ -41,19 +46,21 @@ func scanWarning(row pgx.CollectableRow) (app.Warning, error) {
 	return w, err
 }
 
-// DueWarnings claims warnings that nobody was told yet. Each comes up again,
-// later each time, unless [Store.WarningSent] ends it.
+// DueWarnings claims warnings that nobody was told yet, unless somebody was told
+// of another of that kind just now. Each comes up again, later each time, unless [Store.WarningSent] ends it.
 func (s *Store) DueWarnings(ctx context.Context, limit int) ([]app.Warning, error) {
 	const action = "claim due warnings"
 	const claim = `
 		WITH due AS (
-			SELECT key FROM warnings WHERE sent_at IS NULL AND send_at <= @now ORDER BY send_at LIMIT @limit FOR UPDATE SKIP LOCKED
+			SELECT key FROM warnings w WHERE sent_at IS NULL AND send_at <= @now
+			  AND NOT EXISTS (SELECT FROM warnings s WHERE s.kind = w.kind AND s.sent_at > @now::timestamptz - @quiet::interval)
+			ORDER BY send_at LIMIT @limit FOR UPDATE SKIP LOCKED
 		), claimed AS (
 			UPDATE warnings w SET tries = w.tries + 1,
 			       send_at = @now::timestamptz + least(@pause::interval * power(2, least(w.tries, 20)), @hour::interval)
 			FROM due WHERE w.key = due.key RETURNING w.*
 		) ` + selectWarning + `claimed ORDER BY at`
-	rows, err := s.pool.Query(ctx, claim, pgx.NamedArgs{"now": s.now(), "limit": limit, "pause": warningPause, "hour": time.Hour})
+	rows, err := s.pool.Query(ctx, claim, pgx.NamedArgs{"now": s.now(), "limit": limit, "pause": warningPause, "hour": time.Hour, "quiet": warningQuiet})
 	if err != nil {
 		return nil, failure(action, err)
 	}
