@@ -18,14 +18,16 @@ type Sweep struct {
 	Runs    Runs
 	Gateway *Gateway
 	Mail    Mailer
-	Log     zerolog.Logger
+	// Erasures are the privacy requests to look after; nil: there are none.
+	Erasures *ErasureSweep
+	Log      zerolog.Logger
 }
 
 // batch bounds one sweep; the next one follows within seconds.
 const batch = 200
 
 // SweepResult counts what a sweep picked up.
-type SweepResult struct{ Charges, Moves, Events, Watches, Notices, Failed int }
+type SweepResult struct{ Charges, Moves, Events, Watches, Notices, Erasures, Failed int }
 
 // SweepRows starts runs that are missing (never started, terminated, failed or
 // lost with Temporal's database), wakes runs for stored events, and looks for
@@ -58,7 +60,7 @@ func (s *Sweep) SweepRows(ctx context.Context) (SweepResult, error) {
 	for i, err := range atOnce(watches, func(w payment.EventRef) error { return s.lookLate(ctx, w) }) {
 		res.count(&res.Watches, s.log("look for late success", watches[i].AttemptID, err))
 	}
-	return res, nil
+	return res, plainErr(s.erasures(ctx, &res))
 }
 
 // lookLate looks for money that came to a given-up attempt, and wakes the charge

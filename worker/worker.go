@@ -22,6 +22,8 @@ type Activities struct {
 	Rows    *activities.Rows
 	Sweep   *activities.Sweep
 	Guard   *activities.Guard
+	Erasure *activities.Erasure
+	Purge   *activities.Purge
 }
 
 // Options size a worker.
@@ -45,6 +47,8 @@ func New(c client.Client, a Activities, o Options) sdkworker.Worker {
 	w.RegisterActivity(a.Rows)
 	w.RegisterActivity(a.Sweep)
 	w.RegisterActivity(a.Guard)
+	w.RegisterActivity(a.Erasure)
+	w.RegisterActivity(a.Purge)
 	return w
 }
 

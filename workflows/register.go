@@ -13,4 +13,6 @@ func Register(r Registry) {
 	r.RegisterWorkflow(Reversal)
 	r.RegisterWorkflow(Sweep)
 	r.RegisterWorkflow(Guard)
+	r.RegisterWorkflow(Erasure)
+	r.RegisterWorkflow(Purge)
 }

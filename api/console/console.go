@@ -79,23 +79,6 @@ type TrailFilter struct {
 	Limit                  int
 }
 
-// Erasures lists what was asked to be erased, newest first.
-type Erasures interface {
-	Erasures(ctx context.Context, limit int) ([]Erasure, error)
-}
-
-// Erasure is a person's or a shop's data on its way out. It names nobody.
-type Erasure struct {
-	ID          string
-	Shop        string
-	What        string // what was asked for, in our words: "customer", "shop"
-	State       string
-	AskedAt     time.Time
-	DueAt       time.Time // the law's, or the platform's, last moment
-	ErasedAt    time.Time // zero: not yet
-	Certificate string    // address of the certificate; empty: none yet
-}
-
 // Gate lets nobody pass who may not, and refuses forms without the session's token.
 type Gate interface {
 	Require(permission access.Permission) echo.MiddlewareFunc
@@ -111,7 +94,8 @@ type Options struct {
 	Messages Messages
 	Trail    Trail
 	// Erasures is nil where there are none; then they have no page.
-	Erasures Erasures
+	Erasures    Erasures
+	ErasureRuns ErasureRuns
 	// People, Presence, Invitations and Passwords serve the pages about people.
 	People      People
 	Presence    Presence
@@ -138,7 +122,8 @@ type Handler struct {
 // New checks the options and parses the pages.
 func New(o Options) (*Handler, error) {
 	if o.Payments == nil || o.Filters == nil || o.Actions == nil || o.Runs == nil || o.Accounts == nil || o.Messages == nil ||
-		o.Trail == nil || o.People == nil || o.Presence == nil || o.Invitations == nil || o.Passwords == nil || o.Gate == nil || o.Now == nil {
+		o.Trail == nil || o.People == nil || o.Presence == nil || o.Invitations == nil || o.Passwords == nil || o.Gate == nil || o.Now == nil ||
+		(o.Erasures == nil) != (o.ErasureRuns == nil) {
 		return nil, errors.New("console: an option is missing")
 	}
 	if o.Viewer == nil {
@@ -172,9 +157,7 @@ func (h *Handler) Routes(e *echo.Echo) {
 	e.GET(base+"/audit", h.audit, h.o.Gate.Require(access.ReadAudit))
 	e.POST(base+"/audit", h.findAudit, h.o.Gate.Require(access.ReadAudit))
 	h.peopleRoutes(e)
-	if h.o.Erasures != nil {
-		e.GET(base+"/erasures", h.erasures, h.o.Gate.Require(access.Erase))
-	}
+	h.erasureRoutes(e)
 }
 
 // scripted reports a request that htmx made: it takes parts of the answer.

@@ -122,19 +122,6 @@ func (auditPage) Payment(r audit.Record) string {
 	return ""
 }
 
-type erasuresPage struct {
-	frame
-	List []Erasure
-}
-
-func (h *Handler) erasures(c echo.Context) error {
-	list, err := h.o.Erasures.Erasures(c.Request().Context(), perPage)
-	if err != nil {
-		return h.answer(c, err)
-	}
-	return h.views.render(c, http.StatusOK, "erasures", erasuresPage{frame: h.frame(c, "Erasures"), List: list})
-}
-
 // fitting is the name of a shop or provider, or nothing.
 func fitting(text string) string {
 	if aName.MatchString(text) {

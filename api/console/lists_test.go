@@ -1,7 +1,6 @@
 package console_test
 
 import (
-	"context"
 	"net/http"
 	"strings"
 	"testing"
@@ -81,28 +80,6 @@ func TestAudit(t *testing.T) {
 	h.post(access.Admin, at, "actor", "viewer", "before", before).shows(http.StatusOK, "login.succeeded").lacks("Older entries")
 	h.show(access.Finance, s).shows(http.StatusOK, "The audit of this payment")
 	h.show(access.Operator, s).shows(http.StatusOK).lacks("The audit of this payment")
-}
-
-type erasures []console.Erasure
-
-func (e erasures) Erasures(context.Context, int) ([]console.Erasure, error) { return e, nil }
-
-func TestErasures(t *testing.T) {
-	t.Parallel()
-	t.Run("without them there is no page and no way to it", func(t *testing.T) {
-		t.Parallel()
-		h := furnish(t)
-		require.Equal(t, http.StatusNotFound, h.get(access.Admin, "/console/erasures").status)
-	})
-	t.Run("with them an administrator sees what is due when", func(t *testing.T) {
-		t.Parallel()
-		due := time.Date(2026, 12, 20, 12, 0, 0, 0, time.UTC)
-		h := furnish(t, func(o *console.Options) {
-			o.Erasures = erasures{{ID: "e1", Shop: shop, What: "customer", State: "waits_for_payment", AskedAt: due.AddDate(0, 0, -30), DueAt: due}}
-		})
-		h.get(access.Admin, "/console/erasures").shows(http.StatusOK, "customer", "waits for payment", "20 Dec 2026 12:00", "Erasures")
-		h.get(access.Finance, "/console/erasures").shows(http.StatusForbidden)
-	})
 }
 
 func TestNew(t *testing.T) {

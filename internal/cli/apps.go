@@ -114,7 +114,7 @@ func (s *Service) openDispatcher() error {
 	if !s.roles.Worker {
 		return nil
 	}
-	d, err := hookapi.NewDispatcher(hookapi.Dispatcher{Queue: s.Store, Shops: s.Store, Erasures: unserved{s.log}, Hints: s.listeners(), Log: s.log})
+	d, err := hookapi.NewDispatcher(hookapi.Dispatcher{Queue: s.Store, Shops: s.Store, Erasures: s.requests(), Hints: s.listeners(), Log: s.log})
 	s.dispatcher = d
 	return err
 }

@@ -86,7 +86,11 @@ func (s *Service) publicHandler() (http.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	groups = append(groups, desk...)
+	fetch, err := s.downloads()
+	if err != nil {
+		return nil, err
+	}
+	groups = append(append(groups, desk...), fetch)
 	handler := api.New(s.log, s.ready, append(
 		groups, pages, box,
 		&webhook.Handler{Events: s.Store, Runs: s.Runs, Connectors: s.Connectors, Now: s.now, Log: s.log},
@@ -192,8 +196,12 @@ func (s *Service) activities(shop *shopAPI) (worker.Activities, error) {
 		Gateway: gateway,
 		Shopify: &activities.Shopify{Records: s.Store, Shop: shop, Now: s.now},
 		Rows:    &activities.Rows{Records: s.Store},
-		Sweep:   &activities.Sweep{Due: s.Store, Runs: s.Runs, Gateway: gateway, Mail: mailer, Log: s.log},
 		Guard:   guard,
+		Sweep: &activities.Sweep{
+			Due: s.Store, Runs: s.Runs, Gateway: gateway, Mail: mailer, Erasures: &activities.ErasureSweep{Due: s.Store, Runs: s.Runs}, Log: s.log,
+		},
+		Erasure: s.erasure(mailer),
+		Purge:   &activities.Purge{Retention: s.Store, Log: s.log},
 	}, nil
 }
 

@@ -97,7 +97,7 @@ func (s *Service) open(ctx context.Context) error {
 		return fmt.Errorf("TILLFLOW_TEMPORAL_ADDRESS: %w", err)
 	}
 	// An eager start helps only where a worker shares this client.
-	s.Runs = flow.NewRuns(s.Temporal, s.Timing, s.roles.HTTP && s.roles.Worker)
+	s.Runs = flow.NewRuns(s.Temporal, s.Timing, s.roles.HTTP && s.roles.Worker).WithErasures(s.Config.Privacy.Timing())
 	s.soon = flow.NewSoon(ctx, s.Runs, s.log)
 	if err := s.openApps(); err != nil {
 		return err
@@ -237,6 +237,9 @@ func (s *Service) keepSweep(ctx context.Context) {
 // ensureSweep makes the schedule when there is none; then no row has a run
 // either, and all are swept at once.
 func (s *Service) ensureSweep(ctx context.Context, owed *bool) error {
+	if err := s.Runs.EnsurePurge(ctx, s.Config.Privacy.PurgeEvery); err != nil {
+		return err
+	}
 	made, err := s.Runs.EnsureSweep(ctx, s.Config.SweepEvery)
 	*owed = *owed || made
 	if err != nil || !*owed {

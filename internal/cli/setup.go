@@ -38,7 +38,7 @@ func OpenStore(ctx context.Context, c config.Config, now func() time.Time, log z
 	}
 	return store.Open(ctx, c.DatabaseURL.Reveal(), store.Options{
 		Now: now, Vault: crypt.NewVault(masters), MaxConns: int32(min(max(c.DatabaseConns, 1), 1000)),
-		SweepAfter: c.SweepAfter, DecideAhead: timing.DecideAhead, Holds: holdTerms(providers), Log: log,
+		SweepAfter: c.SweepAfter, DecideAhead: timing.DecideAhead, Holds: holdTerms(providers), BuyerRetention: c.Privacy.Buyers, Log: log,
 	})
 }
 

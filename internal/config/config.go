@@ -95,6 +95,9 @@ type Config struct {
 	// Console says who may come into the console.
 	Console Console `envPrefix:"CONSOLE_"`
 
+	// Privacy says how requests of the law are served.
+	Privacy Privacy `envPrefix:"PRIVACY_"`
+
 	// SMTPAddress is the mail server's host and port; empty: no mails.
 	SMTPAddress string `env:"SMTP_ADDRESS"`
 	// SMTPUser and SMTPPassword log in there, when set.
@@ -185,6 +188,7 @@ func (c Config) check() error {
 	}
 	faults = append(faults, c.checkApps()...)
 	faults = append(faults, c.Console.check(c.Production())...)
+	faults = append(faults, c.Privacy.check(c.Production())...)
 	if c.Production() && c.ClockOffset != 0 {
 		fault("CLOCK_OFFSET", "production runs on the real clock")
 	}

@@ -198,3 +198,17 @@ func splitWrapped(wrapped []byte) (id string, sealed []byte, err error) {
 	}
 	return string(wrapped[2 : 2+length]), wrapped[2+length:], nil
 }
+
+// Hashes are what [Vault.Hash] answered for the text under each key of the ring:
+// whoever was filed before a rotation is found too.
+func (v *Vault) Hashes(use, text string) ([]string, error) {
+	list := make([]string, 0, len(v.ring.keys))
+	for id := range v.ring.keys {
+		hash, err := v.hash(id, use, text)
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, hash)
+	}
+	return list, nil
+}

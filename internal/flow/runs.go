@@ -30,15 +30,16 @@ const (
 
 // Runs starts, wakes and asks workflows.
 type Runs struct {
-	client client.Client
-	timing Timing
-	eager  bool
+	client   client.Client
+	timing   Timing
+	erasures ErasureTiming
+	eager    bool
 }
 
 // NewRuns gives a Runs. eager asks the server to hand the first workflow task
 // to this process, which helps only where a worker shares the client.
 func NewRuns(c client.Client, timing Timing, eager bool) *Runs {
-	return &Runs{client: c, timing: timing, eager: eager}
+	return &Runs{client: c, timing: timing, erasures: DefaultErasureTiming(), eager: eager}
 }
 
 // StartCharge makes sure that a run of the charge exists, unless it has
@@ -223,22 +224,27 @@ func keyword(p *commonpb.Payload) string {
 // EnsureSweep makes sure that the sweep runs on its schedule. made is true when
 // there was no schedule: Temporal is new, or its database was lost.
 func (r *Runs) EnsureSweep(ctx context.Context, every time.Duration) (made bool, err error) {
+	made, err = r.ensureSchedule(ctx, SweepID, every, &client.ScheduleWorkflowAction{
+		ID: SweepID, Workflow: typeSweep, TaskQueue: Queue, Args: []any{SweepInput{Timing: r.timing}},
+		// A sweep that hangs must not stop the next ones; it holds no money state.
+		WorkflowRunTimeout: 10 * time.Minute,
+	})
+	return made, wrap("create sweep schedule", err)
+}
+
+func (r *Runs) ensureSchedule(ctx context.Context, id string, every time.Duration, action *client.ScheduleWorkflowAction) (made bool, err error) {
 	_, err = r.client.ScheduleClient().Create(ctx, client.ScheduleOptions{
-		ID:      SweepID,
+		ID:      id,
 		Spec:    client.ScheduleSpec{Intervals: []client.ScheduleIntervalSpec{{Every: every}}},
 		Overlap: enumspb.SCHEDULE_OVERLAP_POLICY_SKIP,
-		// A server that was away owes one sweep, not all that it missed.
-		CatchupWindow: time.Minute,
-		Action: &client.ScheduleWorkflowAction{
-			ID: SweepID, Workflow: typeSweep, TaskQueue: Queue, Args: []any{SweepInput{Timing: r.timing}},
-			// A sweep that hangs must not stop the next ones; it holds no money state.
-			WorkflowRunTimeout: 10 * time.Minute,
-		},
+		// A server that was away owes one run, not all that it missed.
+		CatchupWindow: max(time.Minute, every/24),
+		Action:        action,
 	})
 	if errors.Is(err, temporal.ErrScheduleAlreadyRunning) {
 		return false, nil
 	}
-	return err == nil, wrap("create sweep schedule", err)
+	return err == nil, err
 }
 
 // SweepInput starts Sweep.

@@ -22,7 +22,11 @@ func (s *Store) SweepSoon(ctx context.Context) (int64, error) {
 		return 0, failure(action, err)
 	}
 	moves, err := s.pool.Exec(ctx, `UPDATE move_sessions SET sweep_at = @now WHERE closed_at IS NULL AND sweep_at > @now`, args)
-	return charges.RowsAffected() + reversals.RowsAffected() + moves.RowsAffected(), failure(action, err)
+	if err != nil {
+		return 0, failure(action, err)
+	}
+	requests, err := s.pool.Exec(ctx, `UPDATE privacy_requests SET sweep_at = @now WHERE done_at IS NULL AND sweep_at > @now`, args)
+	return charges.RowsAffected() + reversals.RowsAffected() + moves.RowsAffected() + requests.RowsAffected(), failure(action, err)
 }
 
 // Hasten makes the rows of runs that ended without finishing due for the next
@@ -47,5 +51,9 @@ func (s *Store) Hasten(ctx context.Context, ended []payment.EndedRun) error {
 		UPDATE move_sessions m SET sweep_at = @now
 		FROM unnest(@shops::text[], @refs::text[]) AS e(shop, ref)
 		WHERE m.external_id = e.ref AND m.shop = e.shop AND m.closed_at IS NULL AND m.sweep_at > @now`, args)
+	b.Queue(`
+		UPDATE privacy_requests r SET sweep_at = @now
+		FROM unnest(@shops::text[], @refs::text[]) AS e(shop, ref)
+		WHERE r.id::text = e.ref AND r.shop = e.shop AND r.done_at IS NULL AND r.sweep_at > @now`, args)
 	return failure("hasten", send(ctx, s.pool, b))
 }

@@ -40,7 +40,10 @@ type Options struct {
 	// Holds says what a provider allows with money that it holds. Default: the
 	// widest terms, under which the provider itself refuses what it cannot do.
 	Holds func(provider string) payment.HoldTerms
-	Log   zerolog.Logger
+	// BuyerRetention is how long a buyer's data is kept after their last payment.
+	// Default DefaultBuyerRetention.
+	BuyerRetention time.Duration
+	Log            zerolog.Logger
 }
 
 // Store is the record. It is safe for concurrent use.
@@ -51,6 +54,7 @@ type Store struct {
 	sweepAfter  time.Duration
 	decideAhead time.Duration
 	holds       func(provider string) payment.HoldTerms
+	buyers      time.Duration
 	log         zerolog.Logger
 }
 
@@ -88,7 +92,7 @@ func Open(ctx context.Context, url string, o Options) (*Store, error) {
 		return nil, failure("open store", err)
 	}
 	s := &Store{
-		pool: pool, clock: o.Now, vault: o.Vault, log: o.Log, holds: o.Holds,
+		pool: pool, clock: o.Now, vault: o.Vault, log: o.Log, holds: o.Holds, buyers: o.BuyerRetention,
 		sweepAfter: orElse(o.SweepAfter, defaultSweepAfter), decideAhead: orElse(o.DecideAhead, defaultDecideAhead),
 	}
 	if s.holds == nil {
