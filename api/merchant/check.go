@@ -65,6 +65,10 @@ func checkRef(ref string) error {
 	if ref == "" {
 		return bad("ref", "is missing: your own id of the payment")
 	}
+	if strings.Contains(ref, "@") {
+		// It stands in ids of runs, in lists and in logs, where nobody can be erased.
+		return bad("ref", "looks like a mail address; a ref names a payment and must not name a person")
+	}
 	return plain("ref", ref, maxRef)
 }
 
