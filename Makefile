@@ -96,6 +96,11 @@ bench-isolation: build ## measure other shops while the provider of one never an
 	@script/build tillflow-dev
 	$(dev) bench-isolation
 
+.PHONY: bench-webhook
+bench-webhook: build ## measure how fast Shopify's webhooks are answered while charges run, beside a bare insert
+	@script/build tillflow-dev
+	$(dev) bench-webhook
+
 .PHONY: prove-charge
 prove-charge: prepare ## gather what the charge must show: a line PROOF <item> ok|FAIL <figure> each
 	@script/build tillflow-dev

@@ -40,7 +40,8 @@ type run struct {
 	pool    *pgxpool.Pool
 	say     func(string, ...any)
 	stops   []func()
-	failed  bool // keep the logs
+	failed  bool         // keep the logs
+	hooks   *http.Client // carries webhooks; see RunWebhook
 }
 
 // Run measures and writes one line BENCH {json}. With costsOnly it counts what

@@ -33,3 +33,9 @@ func runBenchIsolation(ctx context.Context, args []string, _ func(string) string
 func runBenchOpen(ctx context.Context, _ []string, _ func(string) string, out io.Writer) error {
 	return bench.RunOpen(ctx, out)
 }
+
+// runBenchWebhook measures how fast Shopify's webhooks are answered while charges
+// run.
+func runBenchWebhook(ctx context.Context, _ []string, _ func(string) string, out io.Writer) error {
+	return bench.RunWebhook(ctx, out)
+}

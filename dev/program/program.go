@@ -12,7 +12,7 @@ import (
 	"tillflow/internal/cli"
 )
 
-// Main runs dev, bench, bench-open, bench-isolation, chaos or chaos-kill, or hands over to tillflow's own commands,
+// Main runs dev, bench, bench-open, bench-isolation, bench-webhook, chaos or chaos-kill, or hands over to tillflow's own commands,
 // which then find the settings of the running stack.
 func Main(ctx context.Context, args []string, getenv func(string) string, out, errOut io.Writer) int {
 	command := ""
@@ -20,7 +20,7 @@ func Main(ctx context.Context, args []string, getenv func(string) string, out, e
 		command = args[0]
 	}
 	runs := map[string]func(context.Context, []string, func(string) string, io.Writer) error{
-		"dev": runDev, "bench": runBench, "bench-open": runBenchOpen, "bench-isolation": runBenchIsolation,
+		"dev": runDev, "bench": runBench, "bench-open": runBenchOpen, "bench-isolation": runBenchIsolation, "bench-webhook": runBenchWebhook,
 		"chaos": runChaos, "chaos-kill": runChaosKill,
 	}
 	if run, ours := runs[command]; ours {
@@ -31,7 +31,7 @@ func Main(ctx context.Context, args []string, getenv func(string) string, out, e
 		return 0
 	}
 	if command == "" {
-		fmt.Fprintln(errOut, "usage: tillflow-dev dev | bench | bench-open | bench-isolation | chaos | chaos-kill, or a command of tillflow against the running stack")
+		fmt.Fprintln(errOut, "usage: tillflow-dev dev | bench | bench-open | bench-isolation | bench-webhook | chaos | chaos-kill, or a command of tillflow against the running stack")
 	}
 	return cli.Main(ctx, args, withStack(getenv), out, errOut)
 }
