@@ -34,7 +34,7 @@ type Platform interface {
 	ExchangeCode(ctx context.Context, shop string, code app.Secret) (app.Tokens, error)
 }
 
-// Options configure a [Handler]. All but Todo and Landed are required.
+// Options configure a [Handler]. All but Landed are required.
 type Options struct {
 	App      install.App
 	Platform Platform
@@ -42,10 +42,8 @@ type Options struct {
 	// Path is where the two routes are mounted: "/shopify" gives /shopify/install and /shopify/callback. The callback must be the
 	// app's RedirectURL.
 	Path string
-	// Todo lists what is still to be done for a shop whose installation has just succeeded. Nil: nothing.
-	Todo func(ctx context.Context, shop string) ([]Step, error)
 	// Landed answers the merchant whose installation has just succeeded, who is proven to act for the shop: the place to begin a
-	// session and to go on to our settings. Nil: a page that says what Todo lists, and links to the shop's own settings.
+	// session and to go on to our settings. Nil: a page that says that the app is installed.
 	Landed func(c echo.Context, shop string) error
 	Now    func() time.Time
 	Log    zerolog.Logger
@@ -160,7 +158,7 @@ func (h *Handler) end(c echo.Context) error {
 	if h.Landed != nil {
 		return h.Landed(c, back.Shop)
 	}
-	return h.installed(ctx, c, back.Shop)
+	return h.installed(c, back.Shop)
 }
 
 func (h *Handler) take(ctx context.Context, c echo.Context, back install.Callback) error {

@@ -2,7 +2,6 @@ package install
 
 import (
 	"bytes"
-	"context"
 	"embed"
 	"fmt"
 	"html/template"
@@ -43,20 +42,12 @@ func (v *views) css(c echo.Context) error {
 // policy allows our own style sheet and nothing else.
 const policy = "default-src 'none'; style-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 
-// Step is something that is to be done after an installation.
-type Step struct {
-	Text string
-	// Command is what the operator of the app types for it. May be empty.
-	Command string
-}
-
 // page is what the one page shows. Code and Request are for the operator, of a refusal.
 type page struct {
 	Style    string
 	Title    string
 	Text     string
 	Bad      bool
-	Steps    []Step
 	Do       string
 	Link     string
 	LinkText string
@@ -82,9 +73,8 @@ func (v *views) refused(c echo.Context, e *install.Error) error {
 	})
 }
 
-// installed is the page after an installation that nobody else takes up. What cannot be read is not listed: the app is installed all
-// the same, and the page says so.
-func (h *Handler) installed(ctx context.Context, c echo.Context, shop string) error {
+// installed is the page after an installation that nobody else takes up.
+func (h *Handler) installed(c echo.Context, shop string) error {
 	p := page{Title: "The app is installed", Text: "It is connected to " + shop + "."}
 	if h.App.Name == app.Payments {
 		settings, err := h.App.SettingsURL(shop)
@@ -92,18 +82,6 @@ func (h *Handler) installed(ctx context.Context, c echo.Context, shop string) er
 			return fmt.Errorf("show installed page: %w", err)
 		}
 		p.Do, p.Link, p.LinkText = "Activate it in the payment settings of your shop.", settings, "Open payment settings"
-	}
-	if h.Todo == nil {
-		return h.views.render(c, http.StatusOK, p)
-	}
-	steps, err := h.Todo(ctx, shop)
-	switch {
-	case err != nil:
-		h.Log.Warn().Err(err).Str("shop", shop).Str("app", string(h.App.Name)).Msg("steps after installation not listed")
-		p.Do = "What is still to be done could not be read just now. Open the app again to see it."
-	case len(steps) > 0:
-		p.Steps = steps
-		p.Do = "Then activate it in the payment settings of your shop. Shopify offers that within a minute of the last step."
 	}
 	return h.views.render(c, http.StatusOK, p)
 }

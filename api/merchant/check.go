@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"regexp"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -16,6 +17,9 @@ import (
 	"tillflow/internal/money"
 	"tillflow/internal/payment"
 )
+
+// countryCode is the shape of ISO 3166-1 alpha-2.
+var countryCode = regexp.MustCompile(`^[A-Z]{2}$`)
 
 func bad(field, message string) error {
 	return api.Refuse(http.StatusBadRequest, "invalid_request", field, message)
@@ -83,6 +87,9 @@ func (in *createRequest) check() (money.Amount, error) {
 	}
 	if err := plain("locale", in.Locale, maxLocale); err != nil {
 		return none, err
+	}
+	if in.Country != "" && !countryCode.MatchString(in.Country) {
+		return none, bad("country", "is not two capital letters")
 	}
 	switch in.Kind {
 	case "":

@@ -94,6 +94,7 @@ type createRequest struct {
 	CancelURL   string          `json:"cancel_url"`
 	Description string          `json:"description"`
 	Locale      string          `json:"locale"`
+	Country     string          `json:"country"`  // of the buyer: picks the options; may be empty
 	Customer    json.RawMessage `json:"customer"` // any object, also null; kept in the vault
 }
 
@@ -170,7 +171,7 @@ func (h *Handler) session(c echo.Context, body []byte) (payment.Session, error) 
 	now := h.Now()
 	return payment.Session{
 		ID: id.String(), Source: payment.SourceAPI, Shop: callerOf(c).Shop, ExternalID: in.Ref, Kind: in.Kind, Amount: amount,
-		Test: in.Test, Token: rand.Text(), CancelURL: in.CancelURL, ReturnURL: in.ReturnURL, Locale: in.Locale,
+		Test: in.Test, Token: rand.Text(), CancelURL: in.CancelURL, ReturnURL: in.ReturnURL, Locale: in.Locale, Country: in.Country,
 		Description: in.Description, Providers: h.Providers(in.Kind), Buyer: in.Customer, BuyerKey: buyer,
 		IdempotencyKey: key, RequestHash: sum[:], ReceivedAt: now, DeadlineAt: now.Add(h.Resolution),
 	}, nil

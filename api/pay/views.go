@@ -42,10 +42,11 @@ func (v *views) css(c echo.Context) error {
 	return c.Blob(http.StatusOK, "text/css; charset=utf-8", v.style)
 }
 
-// policy allows our own style sheet and nothing else. form-action is left open
+// policy allows our own style sheets, the shop's logo, which is served by us, and
+// nothing else. form-action is left open
 // to https because browsers apply it to the redirect that follows a form, which
 // leads to the provider's page.
-const policy = "default-src 'none'; style-src 'self'; base-uri 'none'; frame-ancestors 'none'"
+const policy = "default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; frame-ancestors 'none'"
 
 func (v *views) render(c echo.Context, status int, name string, data any) error {
 	var b bytes.Buffer
@@ -63,10 +64,11 @@ type frame struct {
 	Amount  string
 	Test    bool
 	Refresh string // where the page goes by itself after two seconds
+	Brand   payment.Brand
 }
 
 func framed(title string, p payment.Page) frame {
-	return frame{Title: title, Shop: p.Label, Amount: readable(p.Payment.Amount.String()), Test: p.Payment.Test}
+	return frame{Title: title, Shop: p.Label, Amount: readable(p.Payment.Amount.String()), Test: p.Payment.Test, Brand: p.Brand}
 }
 
 // readable groups the digits of a long amount in threes, with the narrow space

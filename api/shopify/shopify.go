@@ -107,7 +107,7 @@ func (h *Handler) row(s shopify.PaymentSession) (payment.Session, error) {
 	return payment.Session{
 		ID: id.String(), Source: payment.SourceShopify, Shop: s.ShopDomain, ExternalID: s.ID, GID: s.GID, Group: s.Group,
 		Kind: s.Kind, Amount: s.Amount, Test: s.Test, Token: rand.Text(), CancelURL: s.CancelURL,
-		Locale: s.MerchantLocale, Description: "Order at " + s.ShopDomain, Providers: h.Providers(s.Kind),
+		Locale: s.MerchantLocale, Country: s.Customer.Country, Description: "Order at " + s.ShopDomain, Providers: h.Providers(s.Kind),
 		Buyer: s.Customer.Raw, BuyerKey: buyer, ReceivedAt: now, DeadlineAt: now.Add(h.Resolution),
 	}, nil
 }

@@ -90,7 +90,12 @@ func (s *Service) appRoutes() ([]api.Group, error) {
 		}
 		o := installapi.Options{App: a.App, Platform: a.refresher, Installs: s.Store, Path: a.mount, Now: s.now, Log: s.log}
 		if a.Name == app.Payments {
-			o.Todo = s.todo
+			settings, err := s.settings(a)
+			if err != nil {
+				return nil, fmt.Errorf("serve the merchant's settings: %w", err)
+			}
+			o.Landed = settings.Landed
+			groups = append(groups, settings)
 		}
 		pages, err := installapi.New(o)
 		if err != nil {

@@ -35,9 +35,8 @@ func TestInstalledApp(t *testing.T) {
 		r := &readiness{records: w.Store, shop: api.client, now: w.clock, log: w.Service.log, refused: map[string]refusal{}}
 
 		page := w.install("payments", "/shopify")
-		require.Contains(t, page, "tillflow shop -shop "+newShop)
-		require.Contains(t, page, "tillflow account -shop "+newShop)
-		require.Contains(t, page, w.at+"/shops/"+newShop+"/services/payments_partners/gateways/payments/settings")
+		require.Contains(t, page, "Connect an account")
+		require.NotContains(t, page, "Ready to take payments")
 		require.NoError(t, r.tell(t.Context()))
 		require.Nil(t, w.shopify.Books(newShop, false).Shops[newShop].Ready, "without an account there is nothing to be ready with")
 
@@ -48,7 +47,7 @@ func TestInstalledApp(t *testing.T) {
 		book := w.shopify.Books(newShop, false).Shops[newShop]
 		require.True(t, *book.Ready)
 		require.Equal(t, newShop, book.Handle)
-		require.NotContains(t, w.install("payments", "/shopify"), "Still to be done", "opened again, all is done")
+		require.Contains(t, w.install("payments", "/shopify"), "Ready to take payments", "opened again, all is done")
 
 		w.uninstall("payments")
 		require.Eventually(t, func() bool {
@@ -68,7 +67,7 @@ func TestInstalledApp(t *testing.T) {
 	t.Run("the second app has an installation and tokens of its own", func(t *testing.T) {
 		t.Parallel()
 		w := newTown(t)
-		require.NotContains(t, w.install("admin", "/shopify/admin"), "tillflow account")
+		require.NotContains(t, w.install("admin", "/shopify/admin"), "Connect an account")
 		second, configured := w.app(app.Admin)
 		require.True(t, configured)
 		token, err := w.tokenSource(second).Token(t.Context(), newShop)

@@ -92,7 +92,7 @@ func (s *Service) publicHandler() (http.Handler, error) {
 	}
 	groups = append(append(groups, desk...), fetch)
 	handler := api.New(s.log, s.ready, append(
-		groups, pages, box,
+		groups, pages, box, &pay.Brands{Logos: s.Store, Log: s.log},
 		&webhook.Handler{Events: s.Store, Runs: s.Runs, Connectors: s.Connectors, Now: s.now, Log: s.log},
 		&merchant.Handler{
 			Records: s.Store, Runs: s.soon, Providers: s.providers, Link: s.link,

@@ -178,7 +178,7 @@ func shopCommand(ctx context.Context, e env, args []string) error {
 				set()
 			}
 		}
-		if err := st.PutShop(ctx, row); err != nil || !*token {
+		if err := putShop(ctx, st, row); err != nil || !*token {
 			return err
 		}
 		var until time.Time
@@ -200,57 +200,6 @@ func twoLines(r io.Reader) (first, second crypt.Secret, err error) {
 	text, err := io.ReadAll(io.LimitReader(r, 64<<10))
 	a, b, _ := strings.Cut(strings.TrimSpace(string(text)), "\n")
 	return crypt.Secret(strings.TrimSpace(a)), crypt.Secret(strings.TrimSpace(b)), err
-}
-
-func accountCommand(ctx context.Context, e env, args []string) error {
-	f := flags(e, "account")
-	shop := f.String("shop", "", "the shop")
-	provider := f.String("provider", "", "stripe or sandbox")
-	label := f.String("label", "", "what the buyer reads on the pay page")
-	live := f.Bool("live", false, "an account for real money; else the provider's test mode")
-	position := f.Int("position", 0, "place on the pay page")
-	disable := f.Bool("disable", false, "offer it no more; payments under way go on, with the credentials that stand when none are given")
-	if err := parse(f, args, "shop", "provider", "label"); err != nil {
-		return err
-	}
-	credentials, err := readCredentials(e.in)
-	if err != nil {
-		return err
-	}
-	keep := *disable && len(credentials) == 0
-	return withStore(ctx, e, func(c config.Config, st *store.Store) error {
-		connectors, err := newConnectors(c, st, clock(c), outboundClient())
-		if err != nil {
-			return err
-		}
-		connector, err := connectors.Connector(*provider)
-		if err != nil {
-			return err
-		}
-		if keep { // payments under way need the credentials that stand
-			credentials = nil
-		} else if err := verify(ctx, connector, psp.Account{ID: "new", Shop: *shop, Live: *live, Credentials: credentials}); err != nil {
-			return err
-		}
-		id, err := st.PutAccount(ctx, store.Account{Shop: *shop, Provider: *provider, Live: *live, Label: *label, Position: *position, Enabled: !*disable}, credentials)
-		if err != nil {
-			return err
-		}
-		_, err = fmt.Fprintf(e.out, "account %s\nwebhook address: %s/webhook/%s/%s\n", id, c.PublicURL, *provider, id)
-		return err
-	})
-}
-
-// verify makes a live call with new credentials before they are kept.
-func verify(ctx context.Context, connector psp.Connector, acc psp.Account) error {
-	verifier, ok := connector.(psp.Verifier)
-	if !ok {
-		return nil
-	}
-	if err := verifier.VerifyAccount(ctx, acc); err != nil {
-		return fmt.Errorf("%s does not accept these credentials, nothing was stored: %w", connector.Name(), err)
-	}
-	return nil
 }
 
 // readCredentials reads name=value lines, so that secrets stand in no process

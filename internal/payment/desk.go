@@ -108,6 +108,7 @@ type ProviderAccount struct {
 	VerifiedAt  time.Time          // last live call that the provider accepted; zero: not known
 	PausedSince time.Time          // sends are held back, see Pause; zero: they go through
 	TriedAt     time.Time          // while they are held back: when one tries again
+	RefusedAt   time.Time          // since when the provider refuses the credentials; zero: it does not
 	Credentials []MaskedCredential // in the order of their names
 }
 

@@ -21,6 +21,7 @@ type Session struct {
 	CancelURL      string
 	ReturnURL      string // where the buyer goes at the end when no shop says so
 	Locale         string
+	Country        string // of the buyer's address, ISO 3166-1 alpha-2; empty: not known
 	Description    string
 	Providers      []string // providers that cover the kind; only their accounts are offered
 	Buyer          []byte   // personal data as JSON; goes to the vault and nowhere else
@@ -125,9 +126,10 @@ type Page struct {
 	CancelURL  string
 	NextURL    string // where the buyer goes when it is over
 	Locale     string
-	Label      string   // the shop as the buyer reads it
+	Label      string // the shop as the buyer reads it
+	Brand      Brand
 	Providers  []string // providers of enabled accounts, see Options
-	Options    []Option // enabled accounts of the session's mode, in the shop's order
+	Options    []Option // enabled accounts of the session's mode and the buyer's market, in the shop's order
 	Unfinished *Attempt
 	URL        string        // hosted page of the unfinished attempt, when open
 	ChoiceOpen bool          // a choice waits for the workflow to open its checkout

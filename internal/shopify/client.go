@@ -124,6 +124,8 @@ func withoutRedirects(client *http.Client) *http.Client {
 
 var (
 	shopDomain = regexp.MustCompile(`^[a-z0-9][a-z0-9_-]{0,62}\.myshopify\.com$`)
+	// countryCode is the shape of ISO 3166-1 alpha-2.
+	countryCode = regexp.MustCompile(`^[A-Z]{2}$`)
 	// A stand-in may use any name, but never one that changes the path or the query around it.
 	anyHost = regexp.MustCompile(`^[a-z0-9][a-z0-9._-]{0,252}$`)
 )

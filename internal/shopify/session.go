@@ -62,6 +62,8 @@ type Customer struct {
 	Raw json.RawMessage
 	// Email, Phone and Locale are empty if not given. Locale is a BCP 47 tag. None of them is validated: they are the buyer's words.
 	Email, Phone, Locale string
+	// Country is the one of the billing address, else of the shipping address, as two capital letters; empty if there is none.
+	Country string
 }
 
 // String implements [fmt.Stringer].
@@ -212,8 +214,25 @@ func (r *reader) customer(root object) Customer {
 		Raw:    root["customer"],
 		Email:  r.optionalText(customer, "customer.email"),
 		Phone:  r.optionalText(customer, "customer.phone_number"),
-		Locale: r.optionalText(customer, "customer.locale"),
+		Locale: r.optionalText(customer, "customer.locale"), Country: countryOf(customer),
 	}
+}
+
+// countryOf reads an address of the buyer's, which only picks what is offered: what does not look like a country is none, and no
+// reason to refuse a payment.
+func countryOf(customer object) string {
+	for _, name := range []string{"billing_address", "shipping_address"} {
+		var address struct {
+			Code any `json:"country_code"`
+		}
+		if json.Unmarshal(customer[name], &address) != nil {
+			continue
+		}
+		if code, _ := address.Code.(string); countryCode.MatchString(code) {
+			return code
+		}
+	}
+	return ""
 }
 
 // checkWebAddress accepts what a browser may safely be sent to: an absolute http or https address without credentials.

@@ -64,7 +64,8 @@ func (s *Store) Shop(ctx context.Context, shop string) (Shop, error) {
 
 // Account opens an account at a provider, with its credentials in clear: the
 // caller keeps them for the time of a call. Accounts that were switched off are
-// answered too, because their money still moves.
+// answered too, because their money still moves. Of one that was removed the
+// credentials are gone for ever: payment.Unauthorized "account_removed".
 func (s *Store) Account(ctx context.Context, id string) (provider string, credentials map[string]string, live bool, err error) {
 	const action = "open account"
 	if err := known("account", id); err != nil {
@@ -72,10 +73,16 @@ func (s *Store) Account(ctx context.Context, id string) (provider string, creden
 	}
 	key := crypt.DataKey{Owner: id}
 	var sealed []byte
-	err = s.pool.QueryRow(ctx, `SELECT provider, live, wrapped_key, credentials FROM accounts WHERE id = @id`, pgx.NamedArgs{"id": id}).
-		Scan(&provider, &live, &key.Wrapped, &sealed)
+	var removed bool
+	err = s.pool.QueryRow(ctx, `SELECT provider, live, removed_at IS NOT NULL, wrapped_key, credentials FROM accounts WHERE id = @id`, pgx.NamedArgs{"id": id}).
+		Scan(&provider, &live, &removed, &key.Wrapped, &sealed)
 	if err != nil {
 		return "", nil, false, failure(action, err)
+	}
+	if removed {
+		return "", nil, false, failure(action, &payment.Error{
+			Class: payment.Unauthorized, Code: "account_removed", Message: "the merchant has removed the account and its credentials",
+		})
 	}
 	plain, err := s.vault.Open(key, credentialsRow, sealed)
 	if err != nil {
@@ -101,11 +108,13 @@ type Account struct {
 	Enabled  bool
 }
 
-// Accounts lists a shop's accounts in the order in which buyers see them.
+// Accounts lists a shop's accounts in the order in which buyers see them, without
+// those that were removed.
 func (s *Store) Accounts(ctx context.Context, shop string) ([]Account, error) {
 	const action = "list accounts"
 	rows, err := s.pool.Query(ctx, `
-		SELECT id::text, shop, provider, live, label, position, enabled FROM accounts WHERE shop = @shop
+		SELECT id::text, shop, provider, live, label, position, enabled FROM accounts
+		WHERE shop = @shop AND removed_at IS NULL
 		ORDER BY live DESC, position, label, id`, pgx.NamedArgs{"shop": shop})
 	if err != nil {
 		return nil, failure(action, err)
@@ -122,7 +131,7 @@ func (s *Store) PutAccount(ctx context.Context, account Account, credentials map
 	err := s.inTx(ctx, func(tx pgx.Tx) error {
 		const find = `
 			SELECT id::text, wrapped_key FROM accounts
-			WHERE shop = @shop AND provider = @provider AND live = @live AND label = @label FOR UPDATE`
+			WHERE shop = @shop AND provider = @provider AND live = @live AND label = @label AND removed_at IS NULL FOR UPDATE`
 		args := pgx.NamedArgs{
 			"shop": account.Shop, "provider": account.Provider, "live": account.Live, "label": account.Label,
 			"position": account.Position, "enabled": account.Enabled, "now": s.now(),

@@ -219,10 +219,10 @@ func (s *Store) Deliveries(ctx context.Context, f payment.DeliveryFilter) ([]pay
 func (s *Store) ProviderAccounts(ctx context.Context, shop string) ([]payment.ProviderAccount, error) {
 	const action = "list provider accounts"
 	rows, err := s.pool.Query(ctx, `
-		SELECT a.id::text, shop, provider, live, label, position, enabled, created_at, verified_at, wrapped_key, credentials, p.since, p.until
+		SELECT a.id::text, shop, provider, live, label, position, enabled, created_at, verified_at, refused_at, wrapped_key, credentials, p.since, p.until
 		FROM accounts a LEFT JOIN LATERAL (
 			SELECT min(since) AS since, min(until) AS until FROM account_pauses WHERE account_id = a.id AND until >= @lapsed
-		) p ON true WHERE shop = @shop ORDER BY live DESC, position, label, a.id`, pgx.NamedArgs{"shop": shop, "lapsed": s.lapsed()})
+		) p ON true WHERE shop = @shop AND removed_at IS NULL ORDER BY live DESC, position, label, a.id`, pgx.NamedArgs{"shop": shop, "lapsed": s.lapsed()})
 	if err != nil {
 		return nil, failure(action, err)
 	}
@@ -230,12 +230,12 @@ func (s *Store) ProviderAccounts(ctx context.Context, shop string) ([]payment.Pr
 		var a payment.ProviderAccount
 		var key crypt.DataKey
 		var sealed []byte
-		var verified, paused, tried *time.Time
-		err := row.Scan(&a.ID, &a.Shop, &a.Provider, &a.Live, &a.Label, &a.Position, &a.Enabled, &a.CreatedAt, &verified, &key.Wrapped, &sealed, &paused, &tried)
+		var verified, refused, paused, tried *time.Time
+		err := row.Scan(&a.ID, &a.Shop, &a.Provider, &a.Live, &a.Label, &a.Position, &a.Enabled, &a.CreatedAt, &verified, &refused, &key.Wrapped, &sealed, &paused, &tried)
 		if err != nil {
 			return a, err
 		}
-		key.Owner, a.VerifiedAt = a.ID, instant(verified)
+		key.Owner, a.VerifiedAt, a.RefusedAt = a.ID, instant(verified), instant(refused)
 		a.PausedSince, a.TriedAt = instant(paused), instant(tried)
 		a.Credentials, err = s.masked(key, sealed)
 		return a, err
@@ -244,13 +244,13 @@ func (s *Store) ProviderAccounts(ctx context.Context, shop string) ([]payment.Pr
 }
 
 // AccountVerified notes that the provider has accepted a call with the account's
-// credentials just now. Whoever made that call says so.
+// credentials just now, and so refuses them no more. Whoever made that call says so.
 func (s *Store) AccountVerified(ctx context.Context, accountID string) error {
 	const action = "note verification"
 	if err := known("account", accountID); err != nil {
 		return failure(action, err)
 	}
-	tag, err := s.pool.Exec(ctx, `UPDATE accounts SET verified_at = @now WHERE id = @id`, pgx.NamedArgs{"id": accountID, "now": s.now()})
+	tag, err := s.pool.Exec(ctx, `UPDATE accounts SET verified_at = @now, refused_at = NULL WHERE id = @id AND removed_at IS NULL`, pgx.NamedArgs{"id": accountID, "now": s.now()})
 	if err == nil && tag.RowsAffected() == 0 {
 		err = pgx.ErrNoRows
 	}

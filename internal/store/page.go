@@ -14,21 +14,29 @@ const maxChoices = 30
 
 const selectPageOptions = `
 	SELECT c.id::text AS account_id, c.provider, c.label
-	FROM payments p JOIN accounts c ON c.shop = p.shop AND c.enabled AND c.live = NOT p.test AND c.provider = ANY (p.providers)
-	WHERE p.id = %s
-	ORDER BY c.position, c.label, c.id`
+	FROM payments p
+	JOIN accounts c ON c.shop = p.shop AND c.enabled AND c.live = NOT p.test AND c.provider = ANY (p.providers)
+	LEFT JOIN LATERAL (
+		SELECT m.accounts FROM markets m WHERE m.shop = p.shop AND m.live = NOT p.test
+		AND m.currency IN ('', p.currency) AND m.country IN ('', p.country) ` + nearestMarket + `) m ON true
+	WHERE p.id = %s AND (m.accounts IS NULL OR c.id = ANY (m.accounts))
+	ORDER BY array_position(m.accounts, c.id), c.position, c.label, c.id`
 
 // Page reads everything that a buyer's page shows, in one round trip. It writes
 // nothing. An unknown token is payment.NotFound.
 func (s *Store) Page(ctx context.Context, token string) (payment.Page, error) {
 	var options []payment.Option
-	r, err := s.read(ctx, byLink, token, func(b *pgx.Batch) { queueOptions(b, token, &options) })
+	var brand payment.Brand
+	r, err := s.read(ctx, byLink, token, func(b *pgx.Batch) {
+		queueOptions(b, token, &options)
+		queueBrand(b, token, &brand)
+	})
 	if err != nil {
 		return payment.Page{}, failure("read page", err)
 	}
 	page := payment.Page{
 		Payment: r.p.run(), State: r.p.State, CancelURL: r.p.CancelURL, NextURL: r.p.NextURL, Locale: r.p.Locale,
-		Label: orElse(r.p.ShopLabel, r.p.Shop), Options: options, ChoiceOpen: r.wanted() > 0, Left: r.hasLeft(),
+		Label: orElse(r.p.ShopLabel, r.p.Shop), Brand: brand, Options: options, ChoiceOpen: r.wanted() > 0, Left: r.hasLeft(),
 		LastNo: r.lastNo(), Shut: r.p.Shut, Final: r.p.Final, Closed: r.p.ClosedAt != nil,
 	}
 	for _, o := range options {

@@ -52,6 +52,8 @@ func checkSession(session *payment.Session) error {
 		return invalid("kind", "unknown kind")
 	case !session.Amount.IsPositive():
 		return invalid("amount", "the amount must be positive")
+	case session.Country != "" && !countryCode.MatchString(session.Country):
+		return invalid("country", "a country is two capital letters")
 	case session.Token == "":
 		return bug("token", "a session without a buyer's link")
 	case !session.DeadlineAt.After(session.ReceivedAt):
@@ -134,9 +136,13 @@ const selectStanding = standingColumns + `WHERE external_id = @external_id AND s
 	UNION ALL ` + standingColumns + `WHERE idempotency_key = nullif(@idempotency_key, '') AND shop = @shop`
 
 const selectOptions = `
-	SELECT id::text FROM accounts
-	WHERE shop = @shop AND enabled AND live = NOT @test::boolean AND provider = ANY (@providers::text[])
-	ORDER BY position, label, id`
+	SELECT c.id::text FROM accounts c
+	LEFT JOIN (
+		SELECT accounts FROM markets m WHERE m.shop = @shop AND m.live = NOT @test::boolean
+		AND m.currency IN ('', @currency) AND m.country IN ('', @country) ` + nearestMarket + `) m ON true
+	WHERE c.shop = @shop AND c.enabled AND c.live = NOT @test::boolean AND c.provider = ANY (@providers::text[])
+	  AND (m.accounts IS NULL OR c.id = ANY (m.accounts))
+	ORDER BY array_position(m.accounts, c.id), c.position, c.label, c.id`
 
 const selectSubject = `
 	SELECT id::text, wrapped_key FROM subjects WHERE shop = @shop AND lookup = @lookup AND erased_at IS NULL`
@@ -147,6 +153,7 @@ func (s *Store) survey(ctx context.Context, session payment.Session, lookup stri
 	args := pgx.NamedArgs{
 		"source": session.Source, "shop": session.Shop, "external_id": session.ExternalID, "idempotency_key": session.IdempotencyKey,
 		"test": session.Test, "providers": session.Providers, "lookup": lookup,
+		"currency": session.Amount.Currency, "country": session.Country,
 	}
 	b.Queue(selectStanding, args).Query(func(rows pgx.Rows) (err error) {
 		found.rows, err = pgx.CollectRows(rows, pgx.RowToStructByName[standing])

@@ -72,10 +72,10 @@ func (s *Store) newSubject() (crypt.DataKey, error) {
 const insertSession = `
 	WITH payment AS (
 		INSERT INTO payments (id, source, shop, external_id, gid, group_key, kind, amount_minor, currency, test, providers, token,
-			cancel_url, return_url, locale, description, subject_id, vault_id, idempotency_key, request_hash, received_at, deadline_at,
+			cancel_url, return_url, locale, country, description, subject_id, vault_id, idempotency_key, request_hash, received_at, deadline_at,
 			state, choice_seq, choice_account, sweep_at, updated_at)
 		VALUES (@id, @source, @shop, @external_id, @gid, @group, @kind, @minor, @currency, @test, @providers, @token,
-			@cancel_url, @return_url, @locale, @description, nullif(@subject, '')::uuid, nullif(@vault, '')::uuid,
+			@cancel_url, @return_url, @locale, @country, @description, nullif(@subject, '')::uuid, nullif(@vault, '')::uuid,
 			nullif(@idempotency_key, ''), @request_hash, @received_at, @deadline_at,
 			'created', @choice_seq, nullif(@choice_account, '')::uuid, @sweep_at, @now)
 		ON CONFLICT DO NOTHING
@@ -115,7 +115,7 @@ func (s *Store) insertSession(ctx context.Context, session payment.Session, foun
 		"id": session.ID, "source": session.Source, "shop": session.Shop, "external_id": session.ExternalID, "gid": session.GID,
 		"group": orElse(session.Group, session.ID), "kind": session.Kind, "minor": session.Amount.Minor,
 		"currency": session.Amount.Currency, "test": session.Test, "providers": session.Providers, "token": session.Token,
-		"cancel_url": session.CancelURL, "return_url": session.ReturnURL, "locale": session.Locale, "description": session.Description,
+		"cancel_url": session.CancelURL, "return_url": session.ReturnURL, "locale": session.Locale, "country": session.Country, "description": session.Description,
 		"subject": buyer.subject, "new_subject": buyer.newSubject, "new_key": buyer.newKey, "lookup": buyer.lookup,
 		"vault": buyer.vault, "sealed": buyer.sealed,
 		"idempotency_key": session.IdempotencyKey, "request_hash": session.RequestHash,

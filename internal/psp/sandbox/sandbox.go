@@ -63,12 +63,13 @@ type Connector struct {
 }
 
 var (
-	_ psp.Connector  = (*Connector)(nil)
-	_ psp.Redirector = (*Connector)(nil)
-	_ psp.Capturer   = (*Connector)(nil)
-	_ psp.Voider     = (*Connector)(nil)
-	_ psp.Refunder   = (*Connector)(nil)
-	_ psp.Verifier   = (*Connector)(nil)
+	_ psp.Connector   = (*Connector)(nil)
+	_ psp.Redirector  = (*Connector)(nil)
+	_ psp.Capturer    = (*Connector)(nil)
+	_ psp.Voider      = (*Connector)(nil)
+	_ psp.Refunder    = (*Connector)(nil)
+	_ psp.Verifier    = (*Connector)(nil)
+	_ psp.Connectable = (*Connector)(nil)
 )
 
 // New builds a Connector.

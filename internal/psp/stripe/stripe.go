@@ -54,6 +54,7 @@ var (
 	_ psp.WebhookParser   = (*Connector)(nil)
 	_ psp.ElsewhereLister = (*Connector)(nil)
 	_ psp.Verifier        = (*Connector)(nil)
+	_ psp.Connectable     = (*Connector)(nil)
 )
 
 // New builds a Connector. A BaseURL that is no URL shows at the first call.
