@@ -143,7 +143,7 @@ type overviewPage struct {
 // overview says what is done and what is not.
 func (h *Handler) overview(c echo.Context) error {
 	ctx, s := c.Request().Context(), of(c)
-	page := overviewPage{frame: h.frame(c, "Overview"), Titles: h.titles()}
+	page := overviewPage{frame: h.frame(c, "Set up payments"), Titles: h.titles()}
 	var err error
 	if page.Settings, err = h.o.Records.ShopSettings(ctx, s.Shop); err != nil {
 		return h.fail(c, err)

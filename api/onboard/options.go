@@ -58,11 +58,18 @@ type optionsPage struct {
 }
 
 func (h *Handler) options(c echo.Context) error {
-	return h.showOptions(c, http.StatusOK, payment.Market{}, nil)
+	return h.showOptions(c, http.StatusOK, asked{})
 }
 
-// showOptions shows every market. about is the one that faults are of.
-func (h *Handler) showOptions(c echo.Context, status int, about payment.Market, faults onboard.Faults) error {
+// asked is a form that was refused.
+type asked struct {
+	about  payment.Market
+	adding bool // it was to become another market
+	faults onboard.Faults
+}
+
+// showOptions shows every market, and what was wrong at its place.
+func (h *Handler) showOptions(c echo.Context, status int, a asked) error {
 	ctx, s := c.Request().Context(), of(c)
 	accounts, err := h.o.Records.ProviderAccounts(ctx, s.Shop)
 	if err != nil {
@@ -73,7 +80,7 @@ func (h *Handler) showOptions(c echo.Context, status int, about payment.Market, 
 		return h.fail(c, err)
 	}
 	page := optionsPage{frame: h.frame(c, "Options")}
-	page.Faults = faults
+	page.Faults = a.faults
 	titles := h.titles()
 	for _, live := range []bool{true, false} {
 		mode := modeView{Live: live}
@@ -81,19 +88,18 @@ func (h *Handler) showOptions(c echo.Context, status int, about payment.Market, 
 		if len(mine) == 0 {
 			continue
 		}
-		known := false
 		for _, m := range slices.Concat([]payment.Market{rest(live, mine)}, markets) {
 			if m.Live != live {
 				continue
 			}
 			view := viewOf(m, mine, titles)
-			if same(m, about) && faults != nil {
-				view.Faults, known = faults, true
+			if same(m, a.about) && !a.adding {
+				view.Faults = a.faults
 			}
 			mode.Markets = append(mode.Markets, view)
 		}
-		if faults != nil && !known && about.Live == live {
-			mode.Faults, mode.Currency, mode.Country = faults, string(about.Currency), about.Country
+		if a.adding && a.about.Live == live {
+			mode.Faults, mode.Currency, mode.Country = a.faults, string(a.about.Currency), a.about.Country
 		}
 		page.Modes = append(page.Modes, mode)
 	}
@@ -163,8 +169,8 @@ func (h *Handler) setOptions(c echo.Context) error {
 	if err != nil {
 		return h.fail(c, err)
 	}
-	faults := onboard.Faults{}
-	if c.Request().PostFormValue("new") != "" {
+	faults, adding := onboard.Faults{}, c.Request().PostFormValue("new") != ""
+	if adding {
 		if m.Rest() {
 			faults[onboard.FieldCurrency] = "Name a currency, a country, or both."
 		}
@@ -174,11 +180,11 @@ func (h *Handler) setOptions(c echo.Context) error {
 		m.Accounts = placed(c, faults, accounts)
 	}
 	if len(faults) > 0 {
-		return h.showOptions(c, http.StatusUnprocessableEntity, m, faults)
+		return h.showOptions(c, http.StatusUnprocessableEntity, asked{m, adding, faults})
 	}
 	err = h.o.Desk.SetMarket(ctx, s.Shop, m, s.By())
 	if faults, ok := errors.AsType[onboard.Faults](err); ok {
-		return h.showOptions(c, http.StatusUnprocessableEntity, m, faults)
+		return h.showOptions(c, http.StatusUnprocessableEntity, asked{m, adding, faults})
 	}
 	if err != nil {
 		return h.fail(c, err)

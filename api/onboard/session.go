@@ -192,7 +192,10 @@ func (h *Handler) genuine(c echo.Context, s session) error {
 		return errTwoForms // what a form says stands in its body alone
 	}
 	r.Body = http.MaxBytesReader(c.Response(), r.Body, limit)
-	err := r.ParseMultipartForm(maxUpload)
+	err := r.ParseForm() // first: of a form without files the other one does not say what is wrong
+	if err == nil {
+		err = r.ParseMultipartForm(maxUpload)
+	}
 	if _, large := errors.AsType[*http.MaxBytesError](err); large {
 		return errLarge
 	}

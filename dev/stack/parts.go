@@ -166,6 +166,9 @@ func (s *Stack) startStripe(ctx context.Context, shops []seeded) error {
 			s.stripeAccount(fmt.Sprintf("acct_test%d", i), keyOf(s.secrets.StripeTest, i), s.secrets.StripeTestHook, ids.test, false),
 			s.stripeAccount(fmt.Sprintf("acct_live%d", i), keyOf(s.secrets.StripeLive, i), s.secrets.StripeLiveHook, ids.live, true))
 	}
+	for i, shop := range s.opts.NewShops { // accounts that their owners connect by themselves, and whose webhooks they add
+		accounts = append(accounts, stripe.Account{ID: fmt.Sprintf("acct_new%d", i), SecretKey: stripe.Secret(s.NewStripeKey(shop))})
+	}
 	server, err := stripe.New(stripe.Options{
 		Now: s.Clock.Now, PublicURL: s.StripeURL, SnapshotPath: s.snapshot("stripe.json"), SettleDelay: s.opts.SettleDelay,
 		Log:      s.opts.Log.With().Str("part", "stripe stand-in").Logger(),
@@ -273,6 +276,12 @@ func (s *Stack) AwaitService(ctx context.Context, ended <-chan error) error {
 		case <-tick.C:
 		}
 	}
+}
+
+// NewStripeKey is the test mode key of the account that a shop of NewShops has at
+// the stand-in Stripe and has not connected.
+func (s *Stack) NewStripeKey(shop string) string {
+	return s.secrets.StripeTest + "new" + strconv.Itoa(slices.Index(s.opts.NewShops, shop))
 }
 
 // StripeKey is the test mode key of the first shop's account at the stand-in.

@@ -93,12 +93,12 @@ func lostReply(t *testing.T, w *world) {
 	operator.sees(control, "Nothing is armed. The stand-ins behave.")
 }
 
-// pressByKeyboard goes to a button with the tab key and presses it.
+// pressByKeyboard goes to a button or link with the tab key and presses it.
 func (b *tab) pressByKeyboard(label string) {
 	b.Helper()
 	for range 40 {
 		b.do(chromedp.KeyEvent(kb.Tab))
-		focus, err := ask[string](b, `document.activeElement.localName === "button" ? document.activeElement.innerText.trim() : ""`)
+		focus, err := ask[string](b, `["button", "a"].includes(document.activeElement.localName) ? document.activeElement.innerText.trim() : ""`)
 		require.NoError(b, err)
 		if focus == label {
 			b.do(chromedp.KeyEvent(kb.Enter))

@@ -13,7 +13,6 @@ import (
 
 	"tillflow/internal/cli"
 	"tillflow/internal/payment"
-	"tillflow/internal/store"
 	"tillflow/standin/shopify"
 )
 
@@ -43,19 +42,18 @@ func (m merchant) installs(handle, name, scope string) {
 	m.sees("Install "+name, scope)
 	m.keep("install-grant-" + handle)
 	m.press("Install app")
-	m.sees("The app is installed", "It is connected to "+freshShop+".")
 }
 
-// activates waits until the app is ready by its own word, and switches it on.
+// activates goes on to Shopify, which knows by then that the app is ready, and
+// switches it on.
 func (m merchant) activates() {
 	m.Helper()
-	page := m.world.ShopURL + "/shops/" + freshShop + "/services/payments_partners/gateways/" + m.world.Config.ShopifyClientID + "/settings"
-	require.Eventually(m, func() bool {
-		book := m.world.Shopify.Books(freshShop, false).Shops[freshShop]
-		return book.Ready != nil && *book.Ready
-	}, patience, 50*time.Millisecond, "Shopify is told that the app is ready")
-	m.visit(page)
+	m.visit(m.world.PayURL + "/settings")
+	m.sees(settingUp, "Ready to take payments")
+	m.press("Go to Shopify")
 	m.sees("tillflow", "Inactive", "Account "+freshShop)
+	book := m.world.Shopify.Books(freshShop, false).Shops[freshShop]
+	require.True(m, book.Ready != nil && *book.Ready, "Shopify was told before the merchant came")
 	m.press("Activate")
 	m.sees("tillflow", "Active", "Deactivate")
 }
@@ -74,14 +72,22 @@ func (w *world) token(t *testing.T) error {
 	return err
 }
 
-// buys takes the mug through the sandbox and answers Shopify's session.
-func (w *world) buys(t *testing.T) shopify.Session {
+// buys pays for the mug with one of the options and answers Shopify's session.
+func (w *world) buys(t *testing.T, option string) shopify.Session {
 	t.Helper()
 	b := w.open(t)
 	b.visit(w.ShopURL + "/shops/" + freshShop)
 	b.press("Checkout")
-	b.sees(atSandbox, "24.90 EUR") // the only way to pay
-	b.press("Pay 24.90 EUR")
+	b.sees(choosing, "Fresh & Söhne", "24.90 EUR", "Sandbox Card")
+	b.shown("branded-" + strings.ToLower(option))
+	b.press(option)
+	if option == "Card" {
+		b.sees(atStripe, "24.90")
+		b.press("Pay")
+	} else {
+		b.sees(atSandbox, "24.90 EUR")
+		b.press("Pay 24.90 EUR")
+	}
 	b.sees(thanks, "Your order is placed and paid.")
 	sessions := w.Shopify.Books(freshShop, false).Shops[freshShop].Sessions
 	require.NotEmpty(t, sessions)
@@ -107,22 +113,29 @@ func (w *world) operator(t *testing.T, args ...string) string {
 func appInstalled(t *testing.T, w *world) {
 	m := merchant{w.open(t)}
 	m.installs(shopify.PaymentsApp, "tillflow", "write_payment_sessions")
-	m.sees("The app is installed", "Still to be done", "tillflow shop -shop "+freshShop, "tillflow account -shop "+freshShop)
-	m.keep("installed-todo")
-	m.press("Open payment settings")
-	m.sees("tillflow", "tillflow is not ready to take payments.")
-
-	require.NoError(t, w.Service.Store.PutShop(t.Context(), store.Shop{Shop: freshShop, Label: "Fresh", Mail: "owner@example.com", Active: true}))
-	_, err := w.Service.Store.PutAccount(t.Context(), store.Account{Shop: freshShop, Provider: "sandbox", Label: "Sandbox", Enabled: true}, map[string]string{})
-	require.NoError(t, err)
+	m.sees(settingUp, "To take payments", "This opens once an account is connected.")
+	m.keep("settings-begin")
+	m.introduces("Fresh & Söhne")
+	m.connectsSandbox()
+	m.connectsStripe()
+	m.arranges()
+	m.looksAround()
 	m.activates()
-	bought := w.buys(t)
+	bought := w.buys(t, "Card")
+	w.delivered(t)
+	w.buys(t, "Sandbox")
 
 	buyer, late := w.open(t), w.order(t, shopify.SessionRequest{Shop: freshShop, Amount: "19.00", Test: true})
 	buyer.visit(late.RedirectURL)
+	buyer.press("Sandbox")
 	buyer.sees(atSandbox, "19.00 EUR")
+	m.cannotRemove("Sandbox")
 	m.uninstalls(shopify.PaymentsApp)
 	require.Eventually(t, func() bool { return payment.ClassOf(w.token(t), "") == payment.NotFound }, patience, 20*time.Millisecond, "the tokens are dropped")
+	m.visit(w.PayURL + "/settings")
+	m.sees("Open the app from your Shopify Admin", "Nothing was changed.")
+	m.answered(http.StatusUnauthorized)
+	m.keep("settings-stranger")
 	refusedWithoutApp(t, w, bought)
 	buyer.press("Pay 19.00 EUR") // the page was open when the shop left
 	require.Eventually(t, func() bool {
@@ -131,13 +144,14 @@ func appInstalled(t *testing.T, w *world) {
 	w.told(t, late.ID, shopify.StateOpen)
 
 	m.installs(shopify.PaymentsApp, "tillflow", "write_payment_sessions")
-	require.NotContains(t, m.text(), "Still to be done", "what was set up is still there")
-	m.keep("installed-again")
+	m.sees(settingUp, "Ready to take payments", "Fresh & Söhne", "Card", "Sandbox", "••••", "in use")
+	m.keep("settings-again")
 	require.NoError(t, w.token(t))
 	w.operator(t, "payment", "retry", "-reason", "the shop is back", late.ID)
 	w.told(t, late.ID, shopify.StateResolved)
 	m.activates()
-	w.buys(t)
+	w.buys(t, "Card")
+	w.noted(t)
 	m.quiet()
 }
 
@@ -163,7 +177,7 @@ func refusedWithoutApp(t *testing.T, w *world, bought shopify.Session) {
 func secondAppInstalled(t *testing.T, w *world) {
 	m := merchant{w.open(t)}
 	m.installs(shopify.AdminApp, "tillflow orders", "write_orders")
-	require.NotContains(t, m.text(), "tillflow account", "there is nothing to set up")
+	m.sees("The app is installed", "It is connected to "+freshShop+".") // there is nothing to set up
 	m.keep("installed-admin")
 	book := w.Shopify.Books(freshShop, false).Shops[freshShop].Apps[shopify.AdminApp]
 	require.Equal(t, shopify.InstallInstalled, book.State)
