@@ -25,7 +25,7 @@ import (
 const (
 	sickShop     = "sick.myshopify.com"
 	sickEvery    = 200 * time.Millisecond
-	sickPatience = 10 * time.Second // of its buyers, at a page that refreshes itself
+	sickPatience = 5 * time.Second // of its buyers, at a page that waits with them and refreshes itself
 	othersAtOnce = 8
 	lead         = 60 * time.Second // load before a measurement: the calls that hang have piled up
 	measured     = 30 * time.Second

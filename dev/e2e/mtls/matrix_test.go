@@ -18,6 +18,14 @@ import (
 func TestMutualTLS(t *testing.T) {
 	t.Parallel()
 	w := open(t)
+	t.Cleanup(func() {
+		verdict := "ok"
+		if t.Failed() {
+			verdict = "FAIL"
+		}
+		t.Logf("PROOF 2 %s %d rows of certificates, files and headers; %d requests, of which %d were admitted and stored, and nothing else",
+			verdict, w.rows, w.knocks, w.admitted)
+	})
 	t.Run("direct", func(t *testing.T) {
 		w.serve(t, nil)
 		w.direct(t)
@@ -27,8 +35,7 @@ func TestMutualTLS(t *testing.T) {
 		w.serve(t, map[string]string{"SHOPIFY_PROXY_HEADER": nginxHeader, "SHOPIFY_PROXIES": proxyAddress + "/32"})
 		w.proxied(t)
 	})
-	admitted := w.payments(t)
-	t.Logf("PROOF 2 rows %d, of which %d were admitted and stored, and nothing else", w.rows.Load(), admitted)
+	require.Equal(t, w.admitted, w.payments(t))
 }
 
 // row is a line of the matrix. An admitted caller's session is answered with 200 and stored; of another one nothing is.
@@ -42,6 +49,7 @@ type row struct {
 // play knocks and checks a row.
 func (w *world) play(t *testing.T, r row) {
 	t.Helper()
+	w.rows++
 	t.Run(r.rule, func(t *testing.T) {
 		before, lines := w.payments(t), len(w.logged(t))
 		g := w.knock(t, r.caller)
