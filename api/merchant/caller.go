@@ -21,6 +21,9 @@ func callerOf(c echo.Context) access.APIKey {
 	return key
 }
 
+// actorOf names a key in the audit and among what people did: by its id.
+func actorOf(key access.APIKey) string { return "key " + key.ID }
+
 // authenticate finds the bearer key by its hash: the key itself is never stored,
 // and a look-up by hash leaks no timing about it.
 func (h *Handler) authenticate(next echo.HandlerFunc) echo.HandlerFunc {

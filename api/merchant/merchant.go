@@ -34,7 +34,7 @@ type Records interface {
 	// MovesByRef reads what was asked for of a merchant's payment, in order of receipt; only the requests of that id
 	// unless it is empty. An unknown payment has none.
 	MovesByRef(ctx context.Context, shop, ref, id string) ([]payment.AcceptedMove, error)
-	// InsertAction writes what an authenticated caller wants done.
+	// InsertAction writes what an authenticated caller wants done, and notes it in the audit.
 	InsertAction(ctx context.Context, a payment.Action) (string, error)
 }
 
@@ -214,7 +214,7 @@ func (h *Handler) expire(c echo.Context) error {
 		return readable(err)
 	}
 	if summary.Final == payment.Undecided {
-		action := payment.Action{PaymentID: summary.Run.PaymentID, Actor: "key " + who.ID, Action: "expire", At: h.Now()}
+		action := payment.Action{PaymentID: summary.Run.PaymentID, Actor: actorOf(who), Action: "expire", At: h.Now()}
 		if action.ID, err = h.Records.InsertAction(ctx, action); err != nil {
 			return err
 		}

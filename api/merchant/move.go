@@ -102,7 +102,7 @@ func (h *Handler) move(c echo.Context, kind payment.Operation, in moveRequest, b
 	if err != nil {
 		return err
 	}
-	session.IdempotencyKey, session.RequestHash = key, hashOf(kind, body)
+	session.IdempotencyKey, session.RequestHash, session.By = key, hashOf(kind, body), actorOf(callerOf(c))
 	accepted, err := h.Records.AcceptMove(ctx, session)
 	if err != nil {
 		return readableMove(err)

@@ -72,6 +72,7 @@ func TestMove(t *testing.T) {
 			require.Equal(t, payment.MoveSession{
 				ID: row.ID, Source: payment.SourceAPI, Shop: "acme", Kind: kind, ExternalID: "m-1", PaymentRef: "order-1001",
 				Amount: amount, Test: true, IdempotencyKey: "k-1", RequestHash: row.RequestHash, ReceivedAt: noon,
+				By: "key key-of-acme",
 			}, row)
 			require.Equal(t, []payment.MoveRef{{
 				OperationID: row.ID, Kind: kind, Source: payment.SourceAPI, Shop: "acme", ExternalRef: "m-1", Amount: amount, At: noon,

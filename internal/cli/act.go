@@ -44,7 +44,7 @@ func act(ctx context.Context, e env, verb, update string, args []string) error {
 		return fmt.Errorf("payment %s has its answer, %s: there is nothing to expire, and a capture, void or refund cannot be", d.Run.PaymentID, answerOf(d.Summary))
 	}
 	action := payment.Action{
-		PaymentID: d.Run.PaymentID, Actor: *actor, Action: verb, Choice: payment.Decision(*choice), AttemptID: *attempt, Text: *reason, At: s.now(),
+		PaymentID: d.Run.PaymentID, Actor: commandActor(*actor).Name, Action: verb, Choice: payment.Decision(*choice), AttemptID: *attempt, Text: *reason, At: s.now(),
 	}
 	if action.AttemptID == "" && (action.Choice == payment.DecidePaid || action.Choice == payment.DecideNotPaid) {
 		if action.AttemptID, err = doubtful(d); err != nil {

@@ -148,7 +148,8 @@ func shopCommand(ctx context.Context, e env, args []string) error {
 	active := f.Bool("active", true, "false: new sessions are refused, payments under way go on")
 	token := f.Bool("token", false, "read an access token and a refresh token, one a line, from standard input")
 	expires := f.Duration("expires-in", time.Hour, "life of that access token; 0 for one that does not expire")
-	if err := parse(f, args, "shop"); err != nil {
+	actor := f.String("actor", loginName(), "who does it, for the audit")
+	if err := parse(f, args, "shop", "actor"); err != nil {
 		return err
 	}
 	var access, refresh crypt.Secret
@@ -178,14 +179,17 @@ func shopCommand(ctx context.Context, e env, args []string) error {
 				set()
 			}
 		}
-		if err := putShop(ctx, st, row); err != nil || !*token {
+		var tokens *store.ShopTokens
+		if *token {
+			tokens = &store.ShopTokens{Access: access, Refresh: refresh}
+			if *expires > 0 {
+				tokens.Expires = clock(c)().Add(*expires)
+			}
+		}
+		if err := checkShop(row); err != nil {
 			return err
 		}
-		var until time.Time
-		if *expires > 0 {
-			until = clock(c)().Add(*expires)
-		}
-		return st.PutToken(ctx, *shop, access, refresh, until)
+		return st.SetShop(ctx, commandActor(*actor), row, tokens)
 	})
 }
 

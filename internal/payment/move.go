@@ -23,6 +23,9 @@ type MoveSession struct {
 	IdempotencyKey string // /api/v1 only
 	RequestHash    []byte
 	ReceivedAt     time.Time
+	// By is who asks, for the audit: the key of a merchant's backend. Empty for what
+	// Shopify sends, which is no act of a person here and stands in the timeline.
+	By string
 }
 
 // AcceptedMove is the answer to a MoveSession: the row that stands, new or not.

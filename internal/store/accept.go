@@ -6,6 +6,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"tillflow/internal/access/audit"
 	"tillflow/internal/money"
 	"tillflow/internal/payment"
 )
@@ -18,7 +19,8 @@ import (
 // The same id with another payment, gid, amount, currency or test flag is
 // payment.Conflict "different_session", the same IdempotencyKey with another
 // RequestHash "idempotency_key_reused"; the first stays. A shop that is missing
-// or inactive is payment.NotFound "unknown_shop".
+// or inactive is payment.NotFound "unknown_shop". What somebody asks for by name
+// is in the audit, in the same transaction.
 func (s *Store) AcceptMove(ctx context.Context, m payment.MoveSession) (payment.AcceptedMove, error) {
 	const action = "accept move"
 	if err := checkMove(&m); err != nil {
@@ -56,7 +58,7 @@ const insertMoveSession = `
 		INSERT INTO timeline (payment_id, what, after, detail, at)
 		SELECT payment_id, @kind, 'asked', @detail, @now FROM inserted WHERE payment_id IS NOT NULL
 	)
-	SELECT count(*) = 1 FROM inserted`
+	SELECT count(*) = 1, coalesce(max(payment_id::text), '') FROM inserted`
 
 const standingMoveColumns = `
 	SELECT id::text, source, kind, external_id, gid, payment_ref, amount_minor, currency, test,
@@ -84,6 +86,7 @@ type standingMove struct {
 // foundMove is what one round trip tells about a session.
 type foundMove struct {
 	inserted, shopActive bool
+	payment              string // of one that was inserted; empty for an unknown one
 	rows                 []standingMove
 }
 
@@ -98,7 +101,7 @@ func (s *Store) commitMove(ctx context.Context, m payment.MoveSession) (foundMov
 	}
 	// One transaction: the row is there, and with it all that says so.
 	b := &pgx.Batch{}
-	b.Queue(insertMoveSession, args).QueryRow(func(row pgx.Row) error { return row.Scan(&found.inserted) })
+	b.Queue(insertMoveSession, args).QueryRow(func(row pgx.Row) error { return row.Scan(&found.inserted, &found.payment) })
 	b.Queue(selectStandingMove, args).Query(func(rows pgx.Rows) (err error) {
 		found.rows, err = pgx.CollectRows(rows, pgx.RowToStructByName[standingMove])
 		return err
@@ -106,7 +109,18 @@ func (s *Store) commitMove(ctx context.Context, m payment.MoveSession) (foundMov
 	b.Queue(`SELECT count(*) = 1 FROM shops WHERE shop = @shop AND active`, args).QueryRow(func(row pgx.Row) error {
 		return row.Scan(&found.shopActive)
 	})
-	err := send(ctx, s.pool, b)
+	if m.By == "" {
+		return found, send(ctx, s.pool, b)
+	}
+	err := s.inTx(ctx, func(tx pgx.Tx) error {
+		if err := send(ctx, tx, b); err != nil || !found.inserted {
+			return err
+		}
+		return s.AppendAuditIn(ctx, tx, audit.Entry{
+			Actor: audit.Actor{Name: m.By}, Action: "payment." + string(m.Kind), Subject: "payment " + found.payment,
+			Detail: audit.Detail("move", m.ID, "amount", asked(m.Amount), "outcome", "accepted"),
+		})
+	})
 	return found, err
 }
 

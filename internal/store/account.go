@@ -33,20 +33,28 @@ const upsertShop = `
 	INSERT INTO shops (shop, label, mail, locale, max_attempts, refused_default, active, created_at)
 	VALUES (@shop, @label, @mail, @locale, @max_attempts, @refused_default, @active, @now)
 	ON CONFLICT (shop) DO UPDATE SET label = @label, mail = @mail, locale = @locale, max_attempts = @max_attempts,
-	       refused_default = @refused_default, active = @active`
+	       refused_default = @refused_default, active = @active
+	RETURNING xmax = 0 -- a row that nobody updated yet is new`
 
-// PutShop adds a shop or replaces its settings.
+// PutShop adds a shop or replaces its settings. What a person does goes through
+// [Store.SetShop], which the audit notes.
 func (s *Store) PutShop(ctx context.Context, shop Shop) error {
-	const action = "put shop"
+	return failure("put shop", s.inTx(ctx, func(tx pgx.Tx) error {
+		_, err := s.putShop(ctx, tx, shop)
+		return err
+	}))
+}
+
+func (s *Store) putShop(ctx context.Context, tx pgx.Tx, shop Shop) (added bool, err error) {
 	if !shopName.MatchString(shop.Shop) {
-		return failure(action, invalid("shop", "a shop's name is letters, digits, dots, dashes and underscores"))
+		return false, invalid("shop", "a shop's name is letters, digits, dots, dashes and underscores")
 	}
-	_, err := s.pool.Exec(ctx, upsertShop, pgx.NamedArgs{
+	err = tx.QueryRow(ctx, upsertShop, pgx.NamedArgs{
 		"shop": shop.Shop, "label": shop.Label, "mail": shop.Mail, "locale": orElse(shop.Locale, "en"),
 		"max_attempts": orElse(shop.MaxAttempts, 5), "refused_default": orElse(shop.RefusedDefault, 24*time.Hour),
 		"active": shop.Active, "now": s.now(),
-	})
-	return failure(action, err)
+	}).Scan(&added)
+	return added, err
 }
 
 // Shop reads a shop; payment.NotFound without one.
@@ -126,7 +134,8 @@ func (s *Store) Accounts(ctx context.Context, shop string) ([]Account, error) {
 // PutAccount adds an account, or replaces position, state and credentials of
 // the one with the same shop, provider, mode and label, which keeps its id and
 // so its webhook address. account.ID is ignored. Nil credentials leave those
-// that stand.
+// that stand. What a person does goes through [Store.SaveAccount], which the
+// audit notes.
 func (s *Store) PutAccount(ctx context.Context, account Account, credentials map[string]string) (string, error) {
 	err := s.inTx(ctx, func(tx pgx.Tx) error {
 		const find = `

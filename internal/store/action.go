@@ -7,6 +7,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"tillflow/internal/access/audit"
 	"tillflow/internal/crypt"
 	"tillflow/internal/payment"
 )
@@ -22,28 +23,20 @@ const (
 // textUse names the hash of a person's free text, kept where the text is not.
 const textUse = "action text 1"
 
-// InsertAction writes what a person wants and answers the row's id. It moves
-// nothing; [Store.ApplyAction] does, once. Free text goes to the vault under
-// the buyer's key, so that erasing the buyer erases it. An empty ID is made
-// here; a repeated one is payment.Conflict.
+// InsertAction writes what somebody wants, notes it in the audit under the
+// action's actor, both or none, and answers the row's id. It moves nothing;
+// [Store.ApplyAction] does, once. Free text goes to the vault under the buyer's
+// key, so that erasing the buyer erases it. An empty ID is made here; a repeated
+// one is payment.Conflict.
 func (s *Store) InsertAction(ctx context.Context, action payment.Action) (string, error) {
-	const doing = "insert action"
 	if err := checkAction(&action); err != nil {
-		return "", failure(doing, err)
+		return "", failure("insert action", err)
 	}
-	err := s.inTx(ctx, func(tx pgx.Tx) error {
-		r, err := s.lock(ctx, tx, byPayment, action.PaymentID)
-		if err != nil {
-			return err
-		}
-		if action.AttemptID != "" {
-			if _, err := r.attempt(action.AttemptID); err != nil {
-				return err
-			}
-		}
-		return r.writeAction(ctx, tx, action)
-	})
-	return action.ID, failure(doing, err)
+	entry := audit.Entry{
+		Actor: audit.Actor{Name: action.Actor}, Action: "payment." + action.Action, Subject: "payment " + action.PaymentID,
+		Detail: audit.Detail("action", action.ID, "choice", string(action.Choice), "attempt", action.AttemptID),
+	}
+	return action.ID, s.InsertAuditedAction(ctx, action, entry)
 }
 
 func checkAction(action *payment.Action) error {
@@ -147,9 +140,10 @@ func (r *record) sealText(key crypt.DataKey, text string) (string, error) {
 	return id, nil
 }
 
-// ApplyAction carries out what a person wrote, once; a repeat changes nothing.
-// An action of another payment is payment.Invalid, one that does not fit the
-// payment's state payment.Conflict, noted in its row and not applied.
+// ApplyAction carries out what a person wrote, once, and notes the outcome in the
+// audit; a repeat changes nothing. An action of another payment is
+// payment.Invalid, one that does not fit the payment's state payment.Conflict,
+// noted in its row and the audit and not applied.
 func (s *Store) ApplyAction(ctx context.Context, paymentID, actionID string) (payment.View, error) {
 	const doing = "apply action"
 	if err := known("action", actionID); err != nil {
@@ -171,6 +165,7 @@ func (s *Store) ApplyAction(ctx context.Context, paymentID, actionID string) (pa
 		const done = `UPDATE actions SET applied_at = @now, result = 'applied' WHERE id = @id AND applied_at IS NULL`
 		r.batch.Queue(done, pgx.NamedArgs{"id": actionID, "now": r.now}).Exec(oneRow("action"))
 		r.note("action", "", strings.TrimSpace(action.Action+" "+string(action.Choice)), action.Actor)
+		r.noted = append(r.noted, outcomeOf(action, "payment.applied"))
 		return nil
 	})
 	if err != nil && payment.ClassOf(err, payment.Unavailable) == payment.Conflict {
@@ -179,11 +174,31 @@ func (s *Store) ApplyAction(ctx context.Context, paymentID, actionID string) (pa
 	return view, failure(doing, err)
 }
 
+// outcomeOf is what the audit says of an action once it is known what became of it.
+func outcomeOf(action payment.Action, what string) audit.Entry {
+	return audit.Entry{
+		Actor: audit.Actor{Name: action.Actor}, Action: what, Subject: "payment " + action.PaymentID, Detail: audit.Detail("action", action.ID),
+	}
+}
+
 // noteRefusal leaves a trace of an action that did not fit. Without it the
 // action is refused all the same.
 func (s *Store) noteRefusal(ctx context.Context, actionID string) {
-	const refuse = `UPDATE actions SET result = 'refused' WHERE id = @id AND applied_at IS NULL`
-	if _, err := s.pool.Exec(ctx, refuse, pgx.NamedArgs{"id": actionID}); err != nil {
+	const refuse = `
+		UPDATE actions SET result = 'refused' WHERE id = @id AND applied_at IS NULL AND result <> 'refused'
+		RETURNING id::text, payment_id::text, actor`
+	err := s.inTx(ctx, func(tx pgx.Tx) error {
+		var a payment.Action
+		err := tx.QueryRow(ctx, refuse, pgx.NamedArgs{"id": actionID}).Scan(&a.ID, &a.PaymentID, &a.Actor)
+		if none(err) {
+			return nil // noted before
+		}
+		if err != nil {
+			return err
+		}
+		return s.AppendAuditIn(ctx, tx, outcomeOf(a, "payment.refused"))
+	})
+	if err != nil {
 		s.log.Warn().Err(failure("note refusal", err)).Str("action_id", actionID).Msg("refused action not noted")
 	}
 }

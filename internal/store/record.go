@@ -6,6 +6,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"tillflow/internal/access/audit"
 	"tillflow/internal/ledger"
 	"tillflow/internal/money"
 	"tillflow/internal/payment"
@@ -24,6 +25,7 @@ type record struct {
 	holder     string        // payment that holds the place of the group; empty: free
 	batch      *pgx.Batch
 	lines      []line
+	noted      []audit.Entry // for the audit, once all else is written
 }
 
 // paymentRow is what decisions read of payments, with the shop's settings.

@@ -133,6 +133,11 @@ func (s *Store) change(ctx context.Context, by scope, id string, decide func(tx 
 		if err := r.save(ctx, tx); err != nil {
 			return err
 		}
+		for _, entry := range r.noted {
+			if err := s.AppendAuditIn(ctx, tx, entry); err != nil {
+				return err
+			}
+		}
 		view = r.view()
 		return nil
 	})

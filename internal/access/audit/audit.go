@@ -40,6 +40,22 @@ type Entry struct {
 	Detail  string // codes and ids, as "role=finance"; never what somebody typed
 }
 
+// Detail writes names and values as "name=value name=value"; what has no value
+// is left out.
+func Detail(pairs ...string) string {
+	var b strings.Builder
+	for i := 0; i+1 < len(pairs); i += 2 {
+		if pairs[i+1] == "" {
+			continue
+		}
+		if b.Len() > 0 {
+			b.WriteByte(' ')
+		}
+		b.WriteString(pairs[i] + "=" + pairs[i+1])
+	}
+	return b.String()
+}
+
 // Hash is the SHA-256 of a row.
 type Hash [sha256.Size]byte
 

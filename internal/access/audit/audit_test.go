@@ -42,6 +42,13 @@ func verify(rows []audit.Record, known audit.Head) (audit.Head, error) {
 	return v.End()
 }
 
+func TestDetail(t *testing.T) {
+	t.Parallel()
+	require.Equal(t, "action=1 choice=paid", audit.Detail("action", "1", "attempt", "", "choice", "paid"))
+	require.Empty(t, audit.Detail())
+	require.Empty(t, audit.Detail("action", ""))
+}
+
 func TestChain(t *testing.T) {
 	t.Parallel()
 	t.Run("what is hashed is the documented encoding", func(t *testing.T) {
