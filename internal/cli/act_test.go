@@ -132,6 +132,9 @@ func TestActOnMoves(t *testing.T) {
 		d := o.sold()
 		ref := o.refund(d)
 		out := o.must("", "payment", "show", d.Run.PaymentID)
+		for _, id := range []string{ref.ExternalRef, ref.OperationID} {
+			require.Equal(t, out, o.must("", "payment", "show", id), "its session names the payment, too")
+		}
 		require.Regexp(t, `refund +1\.00 EUR +accepted +- +- +`+ref.ExternalRef+` +`+ref.OperationID, out)
 	})
 }

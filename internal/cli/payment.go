@@ -28,7 +28,7 @@ func paymentVerbs() verbs {
 		{"retry", "try again now what failed; -reason \"…\"", decide("retry", flow.UpdateRetry)},
 		{"expire", "end a payment that has no answer yet: shut the provider's page, answer the shop; -reason \"…\"", decide("expire", flow.UpdateExpire)},
 		{"note", "put a note into the timeline: -reason \"…\"", decide("note", flow.UpdateNote)},
-	}, tail: "A payment is named by its id, or by Shopify's session id.\n"}
+	}, tail: "A payment is named by its id, by Shopify's session id or the ref of /api/v1, by those of a\ncapture, void or refund of it, or by a provider's reference.\n"}
 }
 
 func listPayments(ctx context.Context, e env, args []string) error {

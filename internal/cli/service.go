@@ -221,9 +221,15 @@ func (s *Service) work(ctx context.Context, acts worker.Activities) {
 func (s *Service) keepSweep(ctx context.Context) {
 	tick := time.NewTicker(max(s.Config.SweepEvery, time.Second))
 	defer tick.Stop()
-	owed := false // the schedule was new, and the rows are not yet due
+	owed := false    // the schedule was new, and the rows are not yet due
+	aligned := false // its interval is known to be the configured one
 	for {
-		if err := s.ensureSweep(ctx, &owed); err != nil && ctx.Err() == nil {
+		err := s.ensureSweep(ctx, &owed)
+		if err == nil && !aligned {
+			err = s.alignSweep(ctx)
+			aligned = err == nil
+		}
+		if err != nil && ctx.Err() == nil {
 			s.log.Warn().Err(err).Msg("sweep could not be made sure of, trying again")
 		}
 		select {
@@ -252,6 +258,15 @@ func (s *Service) ensureSweep(ctx context.Context, owed *bool) error {
 	*owed = false
 	s.log.Info().Int64("rows", rows).Msg("sweep schedule made, all open rows are due")
 	return nil
+}
+
+// alignSweep follows a setting that was changed after the schedule was made.
+func (s *Service) alignSweep(ctx context.Context) error {
+	changed, err := s.Runs.AlignSweep(ctx, s.Config.SweepEvery)
+	if changed {
+		s.log.Info().Str("every", s.Config.SweepEvery.String()).Msg("sweep schedule changed to the configured interval")
+	}
+	return err
 }
 
 // listen opens a listener, or says which setting names the taken address.

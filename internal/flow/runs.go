@@ -247,6 +247,29 @@ func (r *Runs) ensureSchedule(ctx context.Context, id string, every time.Duratio
 	return err == nil, err
 }
 
+// AlignSweep gives the schedule that stands another interval when the setting has
+// changed since it was made, and answers whether it did. It leaves all else, such
+// as a pause that a person set. Call it once a process, at its start: where
+// processes have different settings the one that started last counts.
+func (r *Runs) AlignSweep(ctx context.Context, every time.Duration) (changed bool, err error) {
+	err = r.client.ScheduleClient().GetHandle(ctx, SweepID).Update(ctx, client.ScheduleUpdateOptions{
+		DoUpdate: func(in client.ScheduleUpdateInput) (*client.ScheduleUpdate, error) {
+			schedule := in.Description.Schedule
+			if schedule.Spec != nil && len(schedule.Spec.Intervals) == 1 && schedule.Spec.Intervals[0].Every == every {
+				changed = false
+				return nil, temporal.ErrSkipScheduleUpdate
+			}
+			changed = true
+			schedule.Spec = &client.ScheduleSpec{Intervals: []client.ScheduleIntervalSpec{{Every: every}}}
+			return &client.ScheduleUpdate{Schedule: &schedule}, nil
+		},
+	})
+	if err != nil {
+		return false, wrap("align sweep schedule", err)
+	}
+	return changed, nil
+}
+
 // SweepInput starts Sweep.
 type SweepInput struct{ Timing Timing }
 

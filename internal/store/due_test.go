@@ -333,4 +333,19 @@ func TestLists(t *testing.T) {
 		_, err := b.ShowPayment(t.Context(), "same", false)
 		requireClass(t, payment.Conflict, "ambiguous", err)
 	})
+	t.Run("a move's session, its operation and a provider's reference name the payment, a payment's own id before them", func(t *testing.T) {
+		t.Parallel()
+		b := setup(t)
+		s, send := b.sale()
+		m := b.refund(s, 100)
+		for _, id := range []string{m.ExternalID, m.ID, send.Attempt.ID, "pi_" + send.Attempt.ID} {
+			found, err := b.FindPayment(t.Context(), id)
+			require.NoError(t, err, id)
+			require.Equal(t, s.ID, found.Run.PaymentID)
+		}
+		other := b.accept(func(s *payment.Session) { s.ExternalID = m.ExternalID })
+		found, err := b.FindPayment(t.Context(), m.ExternalID)
+		require.NoError(t, err)
+		require.Equal(t, other.ID, found.Run.PaymentID)
+	})
 }

@@ -34,16 +34,19 @@ func (s *Store) PaymentByRef(ctx context.Context, shop, ref string) (payment.Sum
 	return s.summary(ctx, "read payment", where, pgx.NamedArgs{"shop": shop, "ref": ref})
 }
 
-// FindPayment reads a payment by its id or, when there is exactly one such, by
-// its external id.
+// FindPayment reads a payment by any id in full, as [Store.SearchPayments] does:
+// its own, else the shop's or the merchant's id of it, else that of a capture,
+// void or refund of it, or a provider's reference. payment.Conflict "ambiguous"
+// when several payments are equally near.
 func (s *Store) FindPayment(ctx context.Context, id string) (payment.Summary, error) {
-	const where = `WHERE p.id = nullif(@uuid, '')::uuid OR p.external_id = @id ORDER BY p.id = nullif(@uuid, '')::uuid DESC NULLS LAST LIMIT 2`
+	const where = `WHERE ` + byAnyID + `
+		ORDER BY p.id = nullif(@uuid, '')::uuid DESC NULLS LAST, p.external_id = @ref DESC LIMIT 2`
 	const action = "find payment"
 	uuid := id
 	if known("payment", id) != nil {
 		uuid = ""
 	}
-	rows, err := s.pool.Query(ctx, selectSummary+where, pgx.NamedArgs{"id": id, "uuid": uuid})
+	rows, err := s.pool.Query(ctx, selectSummary+where, pgx.NamedArgs{"ref": id, "uuid": uuid})
 	if err != nil {
 		return payment.Summary{}, failure(action, err)
 	}
@@ -53,8 +56,8 @@ func (s *Store) FindPayment(ctx context.Context, id string) (payment.Summary, er
 		return payment.Summary{}, failure(action, err)
 	case len(list) == 0:
 		return payment.Summary{}, failure(action, pgx.ErrNoRows)
-	case len(list) > 1 && list[0].Run.PaymentID != id:
-		return payment.Summary{}, failure(action, conflict("ambiguous", "several payments have this external id: name one by its own id"))
+	case len(list) > 1 && list[0].Run.PaymentID != id && (list[0].Run.ExternalID != id || list[1].Run.ExternalID == id):
+		return payment.Summary{}, failure(action, conflict("ambiguous", "several payments have this id or reference: name one by its own id"))
 	}
 	return list[0], nil
 }
