@@ -21,12 +21,17 @@ var files embed.FS
 type views struct {
 	pages map[string]*template.Template
 	style []byte
+	words words
 }
 
 func parse() (*views, error) {
-	v := &views{pages: map[string]*template.Template{}}
+	all, err := readWords()
+	if err != nil {
+		return nil, err
+	}
+	v := &views{pages: map[string]*template.Template{}, words: all}
 	for _, name := range []string{"choose", "wait", "message"} {
-		t, err := template.ParseFS(files, "templates/layout.html", "templates/"+name+".html")
+		t, err := template.New(name).Funcs(template.FuncMap{"t": all.say}).ParseFS(files, "templates/layout.html", "templates/"+name+".html")
 		if err != nil {
 			return nil, fmt.Errorf("parse page %s: %w", name, err)
 		}
@@ -48,7 +53,16 @@ func (v *views) css(c echo.Context) error {
 // leads to the provider's page.
 const policy = "default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; frame-ancestors 'none'"
 
-func (v *views) render(c echo.Context, status int, name string, data any) error {
+// spoken is a page's data, which has to say in which language it is.
+type spoken interface {
+	look() *frame
+}
+
+func (v *views) render(c echo.Context, status int, name string, data spoken) error {
+	f := data.look()
+	f.Language = v.words.language(c.Request(), f.Brand, f.locale)
+	c.Response().Header().Set("Content-Language", f.Language)
+	c.Response().Header().Set("Vary", "Accept-Language")
 	var b bytes.Buffer
 	if err := v.pages[name].ExecuteTemplate(&b, "layout", data); err != nil {
 		return fmt.Errorf("render page %s: %w", name, err)
@@ -65,10 +79,15 @@ type frame struct {
 	Test    bool
 	Refresh string // where the page goes by itself after two seconds
 	Brand   payment.Brand
+	// Language of the page, set when it is rendered.
+	Language string
+	locale   string // of the order
 }
 
+func (f *frame) look() *frame { return f }
+
 func framed(title string, p payment.Page) frame {
-	return frame{Title: title, Shop: p.Label, Amount: readable(p.Payment.Amount.String()), Test: p.Payment.Test, Brand: p.Brand}
+	return frame{Title: title, Shop: p.Label, Amount: readable(p.Payment.Amount.String()), Test: p.Payment.Test, Brand: p.Brand, locale: p.Locale}
 }
 
 // readable groups the digits of a long amount in threes, with the narrow space
@@ -101,7 +120,7 @@ type option struct {
 
 func (v *views) choose(c echo.Context, p payment.Page) error {
 	if p.Shut != "" {
-		return v.render(c, http.StatusGone, "message", messagePage{
+		return v.render(c, http.StatusGone, "message", &messagePage{
 			frame: framed("This payment cannot be continued", p), Text: sentence(p.Shut), Alert: true, Link: p.CancelURL, LinkText: "Back to the shop",
 		})
 	}
@@ -110,7 +129,7 @@ func (v *views) choose(c echo.Context, p payment.Page) error {
 		open := p.Unfinished != nil && p.Unfinished.AccountID == o.AccountID
 		data.Options = append(data.Options, option{ID: o.AccountID, Label: o.Label, Open: open})
 	}
-	return v.render(c, http.StatusOK, "choose", data)
+	return v.render(c, http.StatusOK, "choose", &data)
 }
 
 // waiting is a page that goes on by itself.
@@ -129,7 +148,7 @@ type waitPage struct {
 func (v *views) wait(c echo.Context, p payment.Page, w waiting) error {
 	data := waitPage{frame: framed(w.Title, p), Text: w.Text, Escape: w.Escape, Token: c.Param("token")}
 	data.Refresh = fmt.Sprintf("%s?n=%d", w.Next, turns(c)+1)
-	return v.render(c, http.StatusOK, "wait", data)
+	return v.render(c, http.StatusOK, "wait", &data)
 }
 
 type messagePage struct {
@@ -155,7 +174,7 @@ func (v *views) noChoice(c echo.Context, p payment.Page, code string) error {
 	case codeTooManyChoices:
 		data.Text = "The way to pay was changed too often. Please start again from the shop's checkout."
 	}
-	return v.render(c, http.StatusConflict, "message", data)
+	return v.render(c, http.StatusConflict, "message", &data)
 }
 
 // over is the page of a payment whose answer is decided.
@@ -175,18 +194,18 @@ func (v *views) over(c echo.Context, p payment.Page) error {
 	if data.Link == "" {
 		data.Link = p.CancelURL
 	}
-	return v.render(c, http.StatusGone, "message", data)
+	return v.render(c, http.StatusGone, "message", &data)
 }
 
 func (v *views) unknown(c echo.Context) error {
-	return v.render(c, http.StatusNotFound, "message", messagePage{
+	return v.render(c, http.StatusNotFound, "message", &messagePage{
 		frame: frame{Title: "We do not know this payment link"},
 		Text:  "Please check that the whole link was copied, or start again from the shop's checkout.",
 	})
 }
 
 func (v *views) stuck(c echo.Context, p payment.Page) error {
-	return v.render(c, http.StatusServiceUnavailable, "message", messagePage{
+	return v.render(c, http.StatusServiceUnavailable, "message", &messagePage{
 		frame: framed("No way to pay is available right now", p), Link: p.CancelURL, LinkText: "Back to the shop",
 		Text: "The shop has no payment method in use for this order at the moment. Nothing has been charged. Please tell the shop.",
 	})
@@ -201,7 +220,7 @@ func (v *views) trouble(c echo.Context, err error) error {
 	if c.Request().Method != http.MethodGet {
 		here = "/pay/" + url.PathEscape(c.Param("token")) // what was pressed is not pressed again by itself
 	}
-	return v.render(c, status, "message", messagePage{
+	return v.render(c, status, "message", &messagePage{
 		frame: frame{Title: "Please try again in a moment", Refresh: here},
 		Text:  "We could not load this payment just now. What you have already done is safe, and nothing is charged twice. This page tries again by itself.",
 		Link:  here, LinkText: "Try again now",

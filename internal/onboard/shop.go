@@ -16,7 +16,7 @@ type Language struct{ Code, Name string }
 
 // Languages lists those of the pay page, by their own names.
 func Languages() []Language {
-	return []Language{{"en", "English"}, {"de", "Deutsch"}, {"fr", "Français"}, {"es", "Español"}, {"it", "Italiano"}, {"nl", "Nederlands"}}
+	return []Language{{"en", "English"}, {"de", "Deutsch"}, {"fr", "Français"}, {"es", "Español"}}
 }
 
 const (

@@ -18,7 +18,7 @@ import (
 	"github.com/chromedp/chromedp"
 	"github.com/stretchr/testify/require"
 
-	"tillflow/internal/access/audit"
+	chain "tillflow/internal/access/audit"
 	"tillflow/internal/payment"
 	"tillflow/internal/psp/stripe"
 )
@@ -234,6 +234,6 @@ func (w *world) delivered(t *testing.T) {
 // noted: what the merchant did stands in the audit, and the chain holds.
 func (w *world) noted(t *testing.T) {
 	t.Helper()
-	_, err := w.Service.Store.VerifyAudit(t.Context(), audit.Head{})
+	_, err := w.Service.Store.VerifyAudit(t.Context(), chain.Head{})
 	require.NoError(t, err)
 }
