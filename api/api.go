@@ -30,6 +30,11 @@ func New(log zerolog.Logger, ready func(context.Context) error, groups ...Group)
 	e.HTTPErrorHandler = errorHandler(log)
 	e.Use(middleware.RequestID(), recovered(log), secured)
 	e.GET("/healthz", func(c echo.Context) error { return c.NoContent(http.StatusNoContent) })
+	// Browsers ask for it of every page that may show pictures. There is none, and that is no error.
+	e.GET("/favicon.ico", func(c echo.Context) error {
+		c.Response().Header().Set("Cache-Control", "public, max-age=86400")
+		return c.NoContent(http.StatusNoContent)
+	})
 	e.GET("/readyz", func(c echo.Context) error {
 		ctx, cancel := context.WithTimeout(c.Request().Context(), 2*time.Second)
 		defer cancel()

@@ -113,7 +113,7 @@ func addresses(out io.Writer, s *stack.Stack, dir string) {
 	fmt.Fprintf(out, `
   shop           %s/shops/%s        buy something
   Shopify Admin  %s/shops/%s/admin  orders and what Shopify was told
-  new shop       %s/shops/%s/admin/apps   has no app yet: install it
+  new shop       %s/shops/%s/admin/apps   has no app yet: install it; its key at Stripe: %s
   console        %s/console         payments, why one is stuck, what may be pressed
   Temporal UI    %s                 every payment as a workflow, texts readable
   mail box       %s                 what operators are sent
@@ -123,7 +123,7 @@ func addresses(out io.Writer, s *stack.Stack, dir string) {
   logs           %s
   operator       %s payment list
 
-`, s.ShopURL, stack.Shop, s.ShopURL, stack.Shop, s.ShopURL, stack.NewShop, s.PayURL, s.TemporalURL, s.MailURL, s.StripeURL, s.ControlURL, s.PayURL, s.APIKey,
+`, s.ShopURL, stack.Shop, s.ShopURL, stack.Shop, s.ShopURL, stack.NewShop, s.NewStripeKey(stack.NewShop), s.PayURL, s.TemporalURL, s.MailURL, s.StripeURL, s.ControlURL, s.PayURL, s.APIKey,
 		filepath.Join(dir, "service.log"), stack.ControlCommand)
 }
 

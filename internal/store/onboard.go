@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
@@ -174,4 +175,23 @@ func (s *Store) AccountRefused(ctx context.Context, id string) (bool, error) {
 	tag, err := s.pool.Exec(ctx, `UPDATE accounts SET refused_at = @now WHERE id = @id AND refused_at IS NULL AND removed_at IS NULL`,
 		pgx.NamedArgs{"id": id, "now": s.now()})
 	return tag.RowsAffected() == 1, failure(action, err)
+}
+
+// AccountsToVerify lists accounts in use, of shops that take payments, whose
+// credentials no call has proven since a moment, or that the provider refuses; the
+// longest unproven first.
+func (s *Store) AccountsToVerify(ctx context.Context, since time.Time, limit int) ([]Account, error) {
+	const action = "list accounts to verify"
+	const query = `
+		SELECT a.id::text, a.shop, a.provider, a.live, a.label, a.position, a.enabled
+		FROM accounts a JOIN shops s ON s.shop = a.shop
+		WHERE s.active AND a.enabled AND a.removed_at IS NULL
+		  AND (coalesce(a.verified_at, a.created_at) < @since OR a.refused_at IS NOT NULL)
+		ORDER BY coalesce(a.verified_at, a.created_at), a.id LIMIT @limit`
+	rows, err := s.pool.Query(ctx, query, pgx.NamedArgs{"since": since, "limit": limit})
+	if err != nil {
+		return nil, failure(action, err)
+	}
+	list, err := pgx.CollectRows(rows, pgx.RowToStructByName[Account])
+	return list, failure(action, err)
 }
