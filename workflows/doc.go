@@ -8,8 +8,11 @@
 //	Refund    refund/<source>/<shop>/<external id>                                                       in doubt never
 //	Reversal  reversal/<source>/<shop>/<their ref>   as above                                            money given back, or refused and a
 //	                                                                                                     person told; no deadline
+//	Erasure   erasure/shopify/<shop>/<request>       look-again                                          certified, or the export mailed; the
+//	                                                                                                     law's 30 days warn and never end it
 //	Sweep     sweep-<time>                           none                                                one pass over the rows
 //	Guard     guard-<time>                           none                                                one look at the shops whose turn it is
+//	Purge     purge-<time>                           none                                                one pass over the rules of retention
 //
 // Capture, Void, Refund and Reversal are names for one move of existing money.
 //

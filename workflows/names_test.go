@@ -34,13 +34,13 @@ func TestNamesInHistoriesAreNeverRenamed(t *testing.T) {
 	t.Parallel()
 	r := &registered{}
 	workflows.Register(r)
-	for _, neighbour := range []any{&activities.Gateway{}, &activities.Shopify{}, &activities.Rows{}, &activities.Sweep{}, &activities.Guard{}} {
+	for _, neighbour := range []any{&activities.Gateway{}, &activities.Shopify{}, &activities.Rows{}, &activities.Sweep{}, &activities.Guard{}, &activities.Erasure{}, &activities.Purge{}} {
 		kind := reflect.TypeOf(neighbour)
 		for i := range kind.NumMethod() {
 			r.names = append(r.names, "activity "+kind.Method(i).Name)
 		}
 	}
-	for _, signal := range []string{flow.SignalEvent, flow.SignalChoice, flow.SignalReturned} {
+	for _, signal := range []string{flow.SignalEvent, flow.SignalChoice, flow.SignalReturned, flow.SignalLook} {
 		r.names = append(r.names, "signal "+signal)
 	}
 	for _, name := range []string{flow.UpdateResolve, flow.UpdateRetry, flow.UpdateExpire, flow.UpdateNote} {

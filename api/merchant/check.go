@@ -69,11 +69,16 @@ func checkRef(ref string) error {
 	if ref == "" {
 		return bad("ref", "is missing: your own id of the payment")
 	}
-	if strings.Contains(ref, "@") {
-		// It stands in ids of runs, in lists and in logs, where nobody can be erased.
-		return bad("ref", "looks like a mail address; a ref names a payment and must not name a person")
+	return checkID("ref", ref)
+}
+
+// checkID checks a merchant's own id. It stands in ids of runs, in lists and in
+// logs, where nobody can be erased, so it must not name a person.
+func checkID(field, id string) error {
+	if strings.Contains(id, "@") {
+		return bad(field, "looks like a mail address; an id must not name a person")
 	}
-	return plain("ref", ref, maxRef)
+	return plain(field, id, maxRef)
 }
 
 // check validates and completes the request.

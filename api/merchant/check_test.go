@@ -27,6 +27,7 @@ func TestBadCreate(t *testing.T) {
 		"a ref that is a number":      {changed("ref", 1001), "ref", "is not a string"},
 		"a ref that is too long":      {changed("ref", strings.Repeat("x", 101)), "ref", "longer than 100 bytes"},
 		"a ref with a zero byte":      {changed("ref", "a\x00b"), "ref", "control character"},
+		"a ref that is an address":    {changed("ref", "ann@example.com"), "ref", "must not name a person"},
 		"a ref of two lines":          {changed("ref", "a\nb"), "ref", "control character"},
 		"no amount":                   {changed("amount", nil), "amount", "is not a decimal"},
 		"an amount that is a number":  {changed("amount", json.Number("12.30")), "amount", "is not a string"},

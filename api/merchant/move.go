@@ -122,7 +122,7 @@ func (in *moveRequest) check() error {
 	if in.ID == "" {
 		return bad("id", "is missing: your own id of this request")
 	}
-	return plain("id", in.ID, maxRef)
+	return checkID("id", in.ID)
 }
 
 // moveSession completes a request by what the payment says: currency, mode and,

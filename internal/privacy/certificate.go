@@ -95,7 +95,7 @@ func Verify(keys Keys, text []byte) (Certificate, error) {
 	if err := d.Decode(&e); err != nil {
 		return c, fmt.Errorf("%w: not the JSON of one", ErrCertificate)
 	}
-	signature, err := base64.StdEncoding.DecodeString(e.Signature)
+	signature, err := base64.StdEncoding.Strict().DecodeString(e.Signature)
 	if err != nil {
 		return c, fmt.Errorf("%w: its signature cannot be read", ErrCertificate)
 	}

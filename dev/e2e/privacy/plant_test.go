@@ -95,10 +95,10 @@ func (s *story) merchantAPI(t *testing.T) {
 	require.Equal(t, http.StatusBadRequest, s.w.api(t, "/payment", "", foreign).status)
 	s.count.refused += 3
 	s.payAtSandbox(t)
-	moved := s.w.api(t, "/payment/refund", "refund-for-"+mailOf, map[string]any{"ref": s.api, "id": "refund-1", "amount": "5.00", "currency": "EUR"})
+	moved := s.w.api(t, "/payment/refund", "refund-for-"+mailOf, map[string]any{"ref": s.api, "id": "refund-1", "amount": "5.00"})
 	require.Less(t, moved.status, 300, moved.body)
 	s.count.kept++
-	require.Equal(t, http.StatusBadRequest, s.w.api(t, "/payment/refund", "", map[string]any{"ref": mailOf, "id": "refund-2", "amount": "1.00", "currency": "EUR"}).status)
+	require.Equal(t, http.StatusBadRequest, s.w.api(t, "/payment/refund", "", map[string]any{"ref": mailOf, "id": "refund-2", "amount": "1.00"}).status)
 	s.count.refused++
 	soon(t, "the refund is not over", func() bool {
 		return s.w.is("SELECT closed_at IS NOT NULL FROM move_sessions WHERE external_id = 'refund-1'")
@@ -125,8 +125,9 @@ func (s *story) operators(t *testing.T) {
 	s.w.runs(t, "payment", "note", "-actor", "tester", "-reason", "Zebedeus Quillfeatherstone shouted-at-the-till again", s.shopify.ID)
 	id := one[string](t, s.w, "SELECT id::text FROM payments WHERE external_id = $1", s.api)
 	d := s.w.desk(t, "operator") // the login was given the person's name and address
-	note := d.post(t, "/console/payments/"+id+"/act?verb=note", "/console/payments/"+id+"/act", url.Values{
-		"verb": {"note"}, "reason": {"spoke to Zebedeus of 17 Marmalade Crescent"}, "id": {fieldOf(d.get(t, "/console/payments/"+id+"/act?verb=note").body, "id")},
+	page := "/console/payments/" + id + "/act?do=note"
+	note := d.post(t, page, "/console/payments/"+id+"/act", url.Values{
+		"do": {"note"}, "choice": {""}, "reason": {"spoke to Zebedeus of 17 Marmalade Crescent"}, "id": {fieldOf(d.get(t, page).body, "id")},
 	})
 	require.Equal(t, http.StatusOK, note.status, note.body)
 	soon(t, "the note is not written", func() bool {

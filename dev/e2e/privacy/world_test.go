@@ -67,7 +67,6 @@ func open(t *testing.T) *world {
 	w := &world{dir: dir, buyer: buyer.New()}
 	w.log, err = os.OpenFile(filepath.Join(dir, "service.log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, w.log.Close()) })
 	w.Stack, err = stack.Start(t.Context(), stack.Options{
 		Dir: dir, Service: true, SettleDelay: time.Second, Log: zerolog.New(w.log).With().Timestamp().Logger(),
 		Settings: map[string]string{

@@ -52,8 +52,11 @@ func search(ctx context.Context, k kind, m *privacy.Matcher, beat func() error) 
 	files, size := 0, int64(0)
 	for _, entry := range k.entries {
 		found, err := filepath.Glob(entry)
-		if err != nil || len(found) == 0 {
-			return place, payment.Errorf(payment.Unavailable, "%s names %q, and there is no such file", k.setting, entry)
+		if err == nil && len(found) == 0 { // nothing was written yet, if its folder is there
+			_, err = os.Stat(filepath.Dir(entry))
+		}
+		if err != nil {
+			return place, payment.Errorf(payment.Unavailable, "%s names %q, and there is no such folder", k.setting, entry)
 		}
 		for _, root := range found {
 			err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
