@@ -225,13 +225,13 @@ func (s *Service) keepSweep(ctx context.Context) {
 	owed := false    // the schedule was new, and the rows are not yet due
 	aligned := false // its interval is known to be the configured one
 	for {
-		err := s.ensureSweep(ctx, &owed)
+		err := errors.Join(s.ensureSweep(ctx, &owed), s.Runs.EnsurePurge(ctx, s.Config.Privacy.PurgeEvery))
 		if err == nil && !aligned {
 			err = s.alignSweep(ctx)
 			aligned = err == nil
 		}
 		if err != nil && ctx.Err() == nil {
-			s.log.Warn().Err(err).Msg("sweep could not be made sure of, trying again")
+			s.log.Warn().Err(err).Msg("sweep or purge could not be made sure of, trying again")
 		}
 		select {
 		case <-ctx.Done():
@@ -244,9 +244,6 @@ func (s *Service) keepSweep(ctx context.Context) {
 // ensureSweep makes the schedule when there is none; then no row has a run
 // either, and all are swept at once.
 func (s *Service) ensureSweep(ctx context.Context, owed *bool) error {
-	if err := s.Runs.EnsurePurge(ctx, s.Config.Privacy.PurgeEvery); err != nil {
-		return err
-	}
 	made, err := s.Runs.EnsureSweep(ctx, s.Config.SweepEvery)
 	*owed = *owed || made
 	if err != nil || !*owed {

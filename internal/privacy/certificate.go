@@ -103,6 +103,9 @@ func Verify(keys Keys, text []byte) (Certificate, error) {
 	if err != nil {
 		return c, fmt.Errorf("%w: %w", ErrCertificate, err)
 	}
+	if e.PublicKey != base64.StdEncoding.EncodeToString(public) {
+		return c, fmt.Errorf("%w: it names another key", ErrCertificate)
+	}
 	var compact bytes.Buffer
 	if err := json.Compact(&compact, e.Certificate); err != nil {
 		return c, fmt.Errorf("%w: its content cannot be read", ErrCertificate)

@@ -37,6 +37,9 @@ type saidExport struct {
 // who does.
 func (s *Store) WriteExport(ctx context.Context, id string, who audit.Actor) ([]byte, error) {
 	const action = "export a person"
+	if err := known("privacy request", id); err != nil {
+		return nil, failure(action, err)
+	}
 	if err := s.AppendAudit(ctx, audit.Entry{Actor: who, Action: "privacy.exported", Subject: "privacy " + id}); err != nil {
 		return nil, failure(action, err)
 	}
