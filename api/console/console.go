@@ -59,9 +59,10 @@ type Accounts interface {
 	ProviderAccounts(ctx context.Context, shop string) ([]payment.ProviderAccount, error)
 }
 
-// Messages is what providers told us.
+// Messages is what providers and Shopify told us.
 type Messages interface {
 	Deliveries(ctx context.Context, f payment.DeliveryFilter) ([]payment.Delivery, error)
+	ShopMessages
 }
 
 // Trail is the audit.
@@ -154,6 +155,7 @@ func (h *Handler) Routes(e *echo.Echo) {
 	e.POST(base+"/payments/:id/act", h.act, act)
 	e.GET(base+"/accounts", h.accounts, see)
 	e.GET(base+"/deliveries", h.deliveries, see)
+	e.GET(base+"/deliveries/shopify", h.shopDeliveries, see)
 	e.GET(base+"/audit", h.audit, h.o.Gate.Require(access.ReadAudit))
 	e.POST(base+"/audit", h.findAudit, h.o.Gate.Require(access.ReadAudit))
 	h.peopleRoutes(e)

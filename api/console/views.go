@@ -60,7 +60,10 @@ func parse() (*views, error) {
 		"static": func(name string) string { return addresses[name] },
 		"amount": readable, "word": word, "time": moment, "second": second,
 	}
-	for _, name := range []string{"payments", "payment", "confirm", "accounts", "deliveries", "audit", "erasures", "erasure", "people", "person", "invited", "me", "message"} {
+	for _, name := range []string{
+		"payments", "payment", "confirm", "accounts", "deliveries", "deliveries_shopify", "audit", "erasures", "erasure", "people", "person", "invited",
+		"me", "message",
+	} {
 		t, err := template.New(name).Funcs(words).ParseFS(files, "templates/layout.html", "templates/parts.html", "templates/"+name+".html")
 		if err != nil {
 			return nil, fmt.Errorf("parse page %s: %w", name, err)

@@ -43,9 +43,6 @@ func (s *Store) StoreDelivery(ctx context.Context, d app.Delivery) (bool, error)
 	return tag.RowsAffected() == 1, failure(action, err)
 }
 
-// backfillID marks the deliveries that we have made up ourselves.
-const backfillID = "backfill:"
-
 const insertBackfill = `
 	INSERT INTO shopify_deliveries (id, webhook_id, shop, topic, app, event_id, api_version, resource, facts, triggered_at, received_at, dispatch_at)
 	SELECT @id, @webhook_id, @shop, @topic, @app, @event_id, @api_version, @resource, @facts, @triggered_at, @now, @now
@@ -63,7 +60,7 @@ func (s *Store) BackfillDelivery(ctx context.Context, d app.Delivery) (bool, err
 	if d.Resource == "" || len(d.Personal) > 0 {
 		return false, failure(action, bug("backfill", "only what is known of a resource can be filled in"))
 	}
-	d.WebhookID = backfillID + d.Resource + "@" + stored(d.TriggeredAt).Format(time.RFC3339Nano)
+	d.WebhookID = app.BackfillPrefix + d.Resource + "@" + stored(d.TriggeredAt).Format(time.RFC3339Nano)
 	args, err := s.deliveryArgs(d)
 	if err != nil {
 		return false, failure(action, err)
@@ -225,13 +222,15 @@ func (s *Store) ShopDeliveries(ctx context.Context, shop string, limit int) ([]a
 	if err != nil {
 		return nil, failure(action, err)
 	}
-	list, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (app.Line, error) {
-		var l app.Line
-		var dispatched *time.Time
-		err := row.Scan(&l.ID, &l.App, &l.Shop, &l.Topic, &l.WebhookID, &l.Resource, &l.TriggeredAt, &l.ReceivedAt, &dispatched,
-			&l.DispatchAt, &l.Tries, &l.Note)
-		l.DispatchedAt = instant(dispatched)
-		return l, err
-	})
+	list, err := pgx.CollectRows(rows, scanLine)
 	return list, failure(action, err)
+}
+
+func scanLine(row pgx.CollectableRow) (app.Line, error) {
+	var l app.Line
+	var dispatched *time.Time
+	err := row.Scan(&l.ID, &l.App, &l.Shop, &l.Topic, &l.WebhookID, &l.Resource, &l.TriggeredAt, &l.ReceivedAt, &dispatched,
+		&l.DispatchAt, &l.Tries, &l.Note)
+	l.DispatchedAt = instant(dispatched)
+	return l, err
 }

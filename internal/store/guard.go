@@ -178,3 +178,28 @@ func (s *Store) ShopOrder(ctx context.Context, shop, sessionID string) (payment.
 	order.ChangedAt = instant(changed)
 	return order, failure(action, err)
 }
+
+// ShopMessages lists Shopify's webhooks for people, the newest first.
+func (s *Store) ShopMessages(ctx context.Context, f app.LineFilter) ([]app.Line, error) {
+	const action = "list messages of shopify"
+	const query = `
+		SELECT id::text, app, shop, topic, webhook_id, resource, triggered_at, received_at, dispatched_at, dispatch_at, tries, note
+		FROM shopify_deliveries
+		WHERE (@shop = '' OR shop = @shop) AND (NOT @waiting OR dispatched_at IS NULL) AND (NOT @filled OR starts_with(webhook_id, @prefix))
+		  AND (@id = '' OR (received_at, id) < (@at, nullif(@id, '')::uuid))
+		ORDER BY received_at DESC, id DESC LIMIT @limit`
+	if f.BeforeID != "" {
+		if err := known("message", f.BeforeID); err != nil {
+			return nil, failure(action, err)
+		}
+	}
+	rows, err := s.pool.Query(ctx, query, pgx.NamedArgs{
+		"shop": f.Shop, "waiting": f.Waiting, "filled": f.Filled, "prefix": app.BackfillPrefix, "at": f.BeforeAt, "id": f.BeforeID,
+		"limit": min(max(orElse(f.Limit, defaultList), 1), maxList),
+	})
+	if err != nil {
+		return nil, failure(action, err)
+	}
+	list, err := pgx.CollectRows(rows, scanLine)
+	return list, failure(action, err)
+}

@@ -67,6 +67,9 @@ func TestRecordHistories(t *testing.T) {
 		r.keepLaw(t)
 		r.keepSweep(t)
 	}
+	if *recording && !exists(guardFile()) {
+		open(t, nil).keepGuard(t)
+	}
 	for _, s := range scenarios() {
 		require.True(t, s.kept(), "no history of %q: run `make record`", s.name)
 	}

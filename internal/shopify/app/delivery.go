@@ -1,6 +1,9 @@
 package app
 
-import "time"
+import (
+	"strings"
+	"time"
+)
 
 // Delivery is a verified webhook, cut down to what is kept of it.
 type Delivery struct {
@@ -65,3 +68,20 @@ type Line struct {
 	Tries        int
 	Note         string
 }
+
+// LineFilter selects deliveries, newest first. Zero members select all.
+type LineFilter struct {
+	Shop    string
+	Waiting bool // only those not acted on
+	Filled  bool // only those that no webhook told and the guardian filled in
+	// BeforeAt and BeforeID are the last line of the page before.
+	BeforeAt time.Time
+	BeforeID string
+	Limit    int // at most 500; zero is 50
+}
+
+// FilledIn reports a delivery that the guardian has made up from the Admin API.
+func (l Line) FilledIn() bool { return strings.HasPrefix(l.WebhookID, BackfillPrefix) }
+
+// BackfillPrefix begins the id of a delivery that no webhook told.
+const BackfillPrefix = "backfill:"
