@@ -9,12 +9,16 @@ import (
 )
 
 // comparison collects the differences between what we declare and what is published.
-type comparison struct{ differences []string }
+type comparison struct {
+	differences []string
+	// openEnums: values that we do not declare are read as texts.
+	openEnums bool
+}
 
-// compare lists where theirs does not offer what ours declares. Ours may leave out types, fields and optional inputs; enums and
-// unions must be complete, required inputs present and deprecations known.
-func compare(ours, theirs *ast.Schema) []string {
-	c := &comparison{}
+// compare lists where theirs does not offer what ours declares. Ours may leave out types, fields and optional inputs; enums,
+// unless they are open, and unions must be complete, required inputs present and deprecations known.
+func compare(ours, theirs *ast.Schema, openEnums bool) []string {
+	c := &comparison{openEnums: openEnums}
 	for _, name := range slices.Sorted(maps.Keys(ours.Types)) {
 		declared := ours.Types[name]
 		if declared.BuiltIn {
@@ -106,7 +110,7 @@ func (c *comparison) names(where, part string, declared, published []string) {
 		}
 	}
 	for _, n := range published {
-		if !slices.Contains(declared, n) {
+		if !slices.Contains(declared, n) && (part != "value" || !c.openEnums) {
 			c.say(where, "has %s %s, we do not declare it", part, n)
 		}
 	}

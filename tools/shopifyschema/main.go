@@ -4,6 +4,7 @@
 // versions change in the declared part is printed for information, so that raising the pin holds no surprise.
 //
 //	shopifyschema -package <unpacked @shopify/dev-mcp> -version 2026-10 -operations operations.graphql schema.graphql …
+//	shopifyschema -api admin -open-enums -file admin.graphql -version 2026-10 -operations operations.graphql schema.graphql
 package main
 
 import (
@@ -32,11 +33,14 @@ func run(args []string, out io.Writer) error {
 	dir := flags.String("package", "", "folder of the unpacked npm package @shopify/dev-mcp")
 	pin := flags.String("version", "", "API version we pin, such as 2026-10")
 	operations := flags.String("operations", "", "file with our operations")
+	api := flags.String("api", "payments-apps", "which of the package's APIs: payments-apps or admin")
+	file := flags.String("file", "", "one published schema instead of a package, as SDL, taken for the pinned version")
+	open := flags.Bool("open-enums", false, "we read enums as texts and declare only the values that we name")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
-	if *dir == "" || *pin == "" || *operations == "" || flags.NArg() == 0 {
-		return errors.New("want -package, -version, -operations and at least one schema file")
+	if (*dir == "") == (*file == "") || *pin == "" || *operations == "" || flags.NArg() == 0 {
+		return errors.New("want -package or -file, -version, -operations and at least one schema file")
 	}
 	ours, err := loadOurs(flags.Args())
 	if err != nil {
@@ -46,12 +50,28 @@ func run(args []string, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	published, err := filepath.Glob(filepath.Join(*dir, "dist", "data", "payments-apps_*.json.gz"))
+	c := declared{ours: ours, operations: string(document), pin: *pin, openEnums: *open}
+	if *file != "" {
+		theirs, err := loadOurs([]string{*file})
+		if err != nil {
+			return fmt.Errorf("published schema: %w", err)
+		}
+		return c.verdict(true, c.against(*pin, theirs, out))
+	}
+	published, err := filepath.Glob(filepath.Join(*dir, "dist", "data", *api+"_*.json.gz"))
 	if err != nil {
 		return err
 	}
 	slices.Sort(published) // "unstable" comes last, as it should
-	return report(ours, string(document), published, *pin, out)
+	return c.report(published, out)
+}
+
+// declared is what is compared with published schemas.
+type declared struct {
+	ours       *ast.Schema
+	operations string
+	pin        string
+	openEnums  bool
 }
 
 func loadOurs(files []string) (*ast.Schema, error) {
@@ -71,36 +91,46 @@ func loadOurs(files []string) (*ast.Schema, error) {
 }
 
 // report compares with every published version from the pin on and fails if the pinned one differs or is not there.
-func report(ours *ast.Schema, operations string, published []string, pin string, out io.Writer) error {
+func (c declared) report(published []string, out io.Writer) error {
 	found, faults := false, 0
 	for _, file := range published {
-		version := strings.TrimSuffix(strings.TrimPrefix(filepath.Base(file), "payments-apps_"), ".json.gz")
-		if version < pin {
+		_, version, _ := strings.Cut(strings.TrimSuffix(filepath.Base(file), ".json.gz"), "_")
+		if version < c.pin {
 			continue
 		}
 		theirs, err := loadPublished(file)
 		if err != nil {
 			return fmt.Errorf("%s: %w", version, err)
 		}
-		differences := compare(ours, theirs)
-		if _, errs := gqlparser.LoadQuery(theirs, operations); len(errs) > 0 {
-			for _, e := range errs {
-				differences = append(differences, "operations: "+e.Error())
-			}
-		}
-		if version == pin {
-			found, faults = true, len(differences)
-		}
-		fmt.Fprintf(out, "%s: %d differences in what we use\n", version, len(differences))
-		for _, d := range differences {
-			fmt.Fprintf(out, "  %s\n", d)
+		differences := c.against(version, theirs, out)
+		if version == c.pin {
+			found, faults = true, differences
 		}
 	}
+	return c.verdict(found, faults)
+}
+
+// against prints where a published schema does not offer what we use, and counts it.
+func (c declared) against(version string, theirs *ast.Schema, out io.Writer) int {
+	differences := compare(c.ours, theirs, c.openEnums)
+	if _, errs := gqlparser.LoadQuery(theirs, c.operations); len(errs) > 0 {
+		for _, e := range errs {
+			differences = append(differences, "operations: "+e.Error())
+		}
+	}
+	fmt.Fprintf(out, "%s: %d differences in what we use\n", version, len(differences))
+	for _, d := range differences {
+		fmt.Fprintf(out, "  %s\n", d)
+	}
+	return len(differences)
+}
+
+func (c declared) verdict(found bool, faults int) error {
 	if !found {
-		return fmt.Errorf("the package holds no schema of version %s", pin)
+		return fmt.Errorf("the package holds no schema of version %s", c.pin)
 	}
 	if faults > 0 {
-		return fmt.Errorf("our schema differs from Shopify's version %s", pin)
+		return fmt.Errorf("our schema differs from Shopify's version %s", c.pin)
 	}
 	return nil
 }

@@ -129,3 +129,29 @@ func TestUnreadablePackageFails(t *testing.T) {
 	require.ErrorContains(t, err, "read introspection")
 	require.Error(t, run(nil, &bytes.Buffer{}), "arguments are required")
 }
+
+func TestOneSchemaInSDL(t *testing.T) {
+	t.Parallel()
+	write := func(text string) string {
+		path := filepath.Join(t.TempDir(), "schema.graphql")
+		require.NoError(t, os.WriteFile(path, []byte(text), 0o600))
+		return path
+	}
+	compared := func(published string, flags ...string) (string, error) {
+		operations := write(ourOperations)
+		var out bytes.Buffer
+		err := run(append(flags, "-file", write(published), "-version", "2026-10", "-operations", operations, write(ourSchema)), &out)
+		return out.String(), err
+	}
+	out, err := compared(ourSchema)
+	require.NoError(t, err, out)
+	grown := strings.Replace(ourSchema, "enum Code { DONE", "enum Code { NEW DONE", 1)
+	out, err = compared(grown)
+	require.Error(t, err)
+	require.Contains(t, out, "Code has value NEW, we do not declare it")
+	_, err = compared(grown, "-api", "admin", "-open-enums")
+	require.NoError(t, err, "values of an open enum are read as texts")
+	out, err = compared(strings.Replace(ourSchema, "DONE", "OVER", 1), "-open-enums")
+	require.Error(t, err)
+	require.Contains(t, out, "Code has no value DONE")
+}
