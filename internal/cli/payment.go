@@ -57,6 +57,15 @@ func listPayments(ctx context.Context, e env, args []string) error {
 	})
 }
 
+// orderOf is what the shop says of the order, in its words.
+func orderOf(o payment.ShopOrder) string {
+	text := o.ID + " " + dash(o.Status)
+	if o.Cancelled {
+		text += ", cancelled"
+	}
+	return text + ", by the shop's word of " + when(o.ChangedAt)
+}
+
 func answerOf(p payment.Summary) string {
 	switch {
 	case p.Final == payment.Undecided:
@@ -103,6 +112,9 @@ func printPayment(out io.Writer, c config.Config, d payment.Details, moves []pay
 	}
 	if r.Test {
 		fmt.Fprintln(w, "mode\ttest, no real money")
+	}
+	if d.Order.ID != "" {
+		fmt.Fprintf(w, "order\t%s\n", orderOf(d.Order))
 	}
 	fmt.Fprintf(w, "workflow\t%s/namespaces/%s/workflows?query=%s\n", strings.TrimSuffix(c.TemporalUI, "/"), c.TemporalNamespace,
 		url.QueryEscape(`PayRef="`+r.ExternalID+`"`))

@@ -27,6 +27,7 @@ type Details struct {
 	Timeline    []TimelineLine
 	Postings    []PostingLine
 	Actions     []ActionLine
+	Order       ShopOrder // what the shop has said of the payment's order; without an id nothing
 }
 
 // AttemptDetails is one attempt at a provider.

@@ -163,20 +163,36 @@ func (s *Store) PutNews(ctx context.Context, n app.News) (bool, error) {
 	return news && err == nil, failure("put news of a shop", err)
 }
 
+// selectShopOrder reads what the shop says of the order that a session's money
+// belongs to.
+const selectShopOrder = `
+	SELECT l.order_id, coalesce(o.status, ''), coalesce(o.facts ? 'cancelled_at', false), o.changed_at
+	FROM shop_order_sessions l LEFT JOIN shop_objects o ON o.shop = l.shop AND o.resource = l.order_id
+	WHERE l.shop = @shop AND l.session_id = @session`
+
+func scanShopOrder(row pgx.Row, order *payment.ShopOrder) error {
+	var changed *time.Time
+	err := row.Scan(&order.ID, &order.Status, &order.Cancelled, &changed)
+	order.ChangedAt = instant(changed)
+	return err
+}
+
 // ShopOrder reads what the shop says of the order that a session's money belongs
 // to; payment.NotFound while it has not said anything.
 func (s *Store) ShopOrder(ctx context.Context, shop, sessionID string) (payment.ShopOrder, error) {
-	const action = "read the order of a session"
-	const query = `
-		SELECT l.order_id, coalesce(o.status, ''), coalesce(o.facts ? 'cancelled_at', false), o.changed_at
-		FROM shop_order_sessions l LEFT JOIN shop_objects o ON o.shop = l.shop AND o.resource = l.order_id
-		WHERE l.shop = @shop AND l.session_id = @session`
 	var order payment.ShopOrder
-	var changed *time.Time
-	err := s.pool.QueryRow(ctx, query, pgx.NamedArgs{"shop": shop, "session": sessionID}).
-		Scan(&order.ID, &order.Status, &order.Cancelled, &changed)
-	order.ChangedAt = instant(changed)
-	return order, failure(action, err)
+	err := scanShopOrder(s.pool.QueryRow(ctx, selectShopOrder, pgx.NamedArgs{"shop": shop, "session": sessionID}), &order)
+	return order, failure("read the order of a session", err)
+}
+
+// queueOrder reads the same of a payment's session; nothing is no error.
+func queueOrder(b *pgx.Batch, d *payment.Details) {
+	b.Queue(selectShopOrder, pgx.NamedArgs{"shop": d.Run.Shop, "session": d.Run.ExternalID}).QueryRow(func(row pgx.Row) error {
+		if err := scanShopOrder(row, &d.Order); !none(err) {
+			return err
+		}
+		return nil
+	})
 }
 
 // ShopMessages lists Shopify's webhooks for people, the newest first.

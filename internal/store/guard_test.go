@@ -208,3 +208,20 @@ func TestPutNews(t *testing.T) {
 	require.NoError(t, err)
 	require.False(t, fresh, "a change that is known needs no filling in")
 }
+
+func TestShowPaymentOrder(t *testing.T) {
+	t.Parallel()
+	b := open(t)
+	s := b.accept()
+	d, err := b.ShowPayment(t.Context(), s.ID, false)
+	require.NoError(t, err)
+	require.Empty(t, d.Order.ID, "the shop has said nothing")
+	_, err = b.PutNews(t.Context(), app.News{
+		Shop: shop, Matter: app.AboutOrder, Resource: "gid://shopify/Order/1", OrderID: "gid://shopify/Order/1", Status: "paid",
+		Sessions: []string{s.ExternalID}, ChangedAt: b.clock.Now(), ToldAt: b.clock.Now(),
+	})
+	require.NoError(t, err)
+	d, err = b.ShowPayment(t.Context(), s.ID, false)
+	require.NoError(t, err)
+	require.Equal(t, "paid", d.Order.Status)
+}

@@ -102,6 +102,7 @@ func (s *Store) ShowPayment(ctx context.Context, id string, texts bool) (payment
 	b := &pgx.Batch{}
 	b.Queue(snapshot)
 	queueDetails(b, &d)
+	queueOrder(b, &d)
 	s.queueActions(b, &d, texts)
 	b.Queue("commit")
 	return d, failure(action, send(ctx, s.pool, b))

@@ -29,8 +29,8 @@ const lawTerm = 30 * 24 * time.Hour
 
 func steady() error { return nil }
 
-// named lets a session be of a buyer.
-func named(mail, phone string) func(*payment.Session) {
+// boughtBy lets a session be of a buyer.
+func boughtBy(mail, phone string) func(*payment.Session) {
 	return func(s *payment.Session) {
 		s.BuyerKey = mail
 		if mail == "" {
@@ -132,12 +132,12 @@ func TestMatchRequest(t *testing.T) {
 		session func(*payment.Session)
 		found   bool
 	}{
-		"the same address":                                {named("Ann@Example.com", ""), true},
-		"the address in another case":                     {named("ann@example.COM", ""), true},
-		"another address with the same telephone":         {named("bob@example.com", "+447700900123"), false},
-		"no address and the telephone, written otherwise": {named("", "07700 900123"), true},
-		"another person":                                  {named("bob@example.com", "+447700900999"), false},
-		"a telephone that only begins the same":           {named("", "+4477009001"), false},
+		"the same address":                                {boughtBy("Ann@Example.com", ""), true},
+		"the address in another case":                     {boughtBy("ann@example.COM", ""), true},
+		"another address with the same telephone":         {boughtBy("bob@example.com", "+447700900123"), false},
+		"no address and the telephone, written otherwise": {boughtBy("", "07700 900123"), true},
+		"another person":                                  {boughtBy("bob@example.com", "+447700900999"), false},
+		"a telephone that only begins the same":           {boughtBy("", "+4477009001"), false},
 	} {
 		t.Run(rule, func(t *testing.T) {
 			t.Parallel()
@@ -154,13 +154,13 @@ func TestMatchRequest(t *testing.T) {
 	t.Run("the same address at another shop is somebody else's matter", func(t *testing.T) {
 		t.Parallel()
 		b := setup(t)
-		b.accept(named("Ann@Example.com", ""))
+		b.accept(boughtBy("Ann@Example.com", ""))
 		require.Zero(t, b.matched(b.asks(app.CustomersRedact, about, func(d *app.Delivery) { d.Shop = "b.myshopify.com" })).Subjects)
 	})
 	t.Run("an order that Shopify names leads to its payment", func(t *testing.T) {
 		t.Parallel()
 		b := setup(t)
-		s := b.accept(named("nobody@example.com", ""))
+		s := b.accept(boughtBy("nobody@example.com", ""))
 		b.hooked(b.delivery("w1", func(d *app.Delivery) {
 			d.Topic, d.Facts = app.OrderTransactionsCreate, map[string]string{"order_id": "11", "payment_id": s.ExternalID}
 		}))
@@ -169,10 +169,10 @@ func TestMatchRequest(t *testing.T) {
 	t.Run("who comes back meanwhile is somebody new, whom the erasure does not touch", func(t *testing.T) {
 		t.Parallel()
 		b := setup(t)
-		first, _ := b.sale(named("Ann@Example.com", ""))
+		first, _ := b.sale(boughtBy("Ann@Example.com", ""))
 		ref := b.asks(app.CustomersRedact, about)
 		b.matched(ref)
-		second := b.accept(named("Ann@Example.com", ""))
+		second := b.accept(boughtBy("Ann@Example.com", ""))
 		_, err := b.EraseRequest(t.Context(), ref.ID, steady)
 		require.NoError(t, err)
 		require.False(t, b.known(first))
@@ -185,8 +185,8 @@ func TestEraseRequest(t *testing.T) {
 	t.Run("a person goes and the money stays", func(t *testing.T) {
 		t.Parallel()
 		b := setup(t)
-		s, _ := b.sale(named("ann@example.com", ""))
-		other, _ := b.sale(named("bob@example.com", ""))
+		s, _ := b.sale(boughtBy("ann@example.com", ""))
+		other, _ := b.sale(boughtBy("bob@example.com", ""))
 		_, err := b.act(s, "note", "", "")
 		require.NoError(t, err)
 		before := b.balances()
@@ -210,7 +210,7 @@ func TestEraseRequest(t *testing.T) {
 	t.Run("nothing is erased while a payment is open, and a repeat ends the same", func(t *testing.T) {
 		t.Parallel()
 		b := setup(t)
-		s := b.accept(named("ann@example.com", ""))
+		s := b.accept(boughtBy("ann@example.com", ""))
 		ref := b.asks(app.CustomersRedact, app.Request{Email: "ann@example.com"})
 		require.Equal(t, 1, b.matched(ref).Open)
 		_, err := b.EraseRequest(t.Context(), ref.ID, steady)
@@ -248,7 +248,7 @@ func TestEraseRequest(t *testing.T) {
 	t.Run("what somebody left in a table is found, and where", func(t *testing.T) {
 		t.Parallel()
 		b := setup(t)
-		b.sale(named("ann@example.com", ""))
+		b.sale(boughtBy("ann@example.com", ""))
 		ref := b.asks(app.CustomersRedact, app.Request{Email: "ann@example.com"})
 		b.matched(ref)
 		_, err := b.EraseRequest(t.Context(), ref.ID, steady)
@@ -265,7 +265,7 @@ func TestEraseRequest(t *testing.T) {
 	t.Run("a shop that has left goes whole, and its books stay", func(t *testing.T) {
 		t.Parallel()
 		b := setup(t)
-		s, _ := b.sale(named("ann@example.com", ""))
+		s, _ := b.sale(boughtBy("ann@example.com", ""))
 		_, err := b.pool.Exec(t.Context(), `UPDATE shops SET active = false`)
 		require.NoError(t, err)
 		b.hooked(b.delivery("w1", func(d *app.Delivery) { d.App = app.Payments }))
@@ -281,10 +281,10 @@ func TestEraseRequest(t *testing.T) {
 	t.Run("a shop that has come back keeps what it has set up, and whom it has served since", func(t *testing.T) {
 		t.Parallel()
 		b := setup(t)
-		s, _ := b.sale(named("ann@example.com", ""))
+		s, _ := b.sale(boughtBy("ann@example.com", ""))
 		ref := b.asks(app.ShopRedact, app.Request{})
 		b.clock.Add(time.Minute)
-		later, _ := b.sale(named("bob@example.com", ""))
+		later, _ := b.sale(boughtBy("bob@example.com", ""))
 		b.erased(ref)
 		require.False(t, b.known(s))
 		require.True(t, b.known(later))
@@ -294,7 +294,7 @@ func TestEraseRequest(t *testing.T) {
 	t.Run("the second app's leaving is not the buyers' matter while payments go on", func(t *testing.T) {
 		t.Parallel()
 		b := setup(t)
-		s, _ := b.sale(named("ann@example.com", ""))
+		s, _ := b.sale(boughtBy("ann@example.com", ""))
 		b.hooked(b.delivery("w1"))
 		b.erased(b.asks(app.ShopRedact, app.Request{}, func(d *app.Delivery) { d.App = app.Admin }))
 		require.True(t, b.known(s))
@@ -307,8 +307,8 @@ func TestExport(t *testing.T) {
 	ask := func(t *testing.T) (*bundle, privacy.Ref, privacy.Letter) {
 		t.Helper()
 		b := setup(t)
-		b.sale(named("ann@example.com", "+447700900123"))
-		b.sale(named("bob@example.com", ""))
+		b.sale(boughtBy("ann@example.com", "+447700900123"))
+		b.sale(boughtBy("bob@example.com", ""))
 		ref := b.asks(app.CustomersDataRequest, app.Request{Email: "ann@example.com", DataRequestID: "31"})
 		require.Equal(t, 1, b.matched(ref).Subjects)
 		letter, err := b.ExportRequest(t.Context(), ref.ID, steady)
@@ -373,7 +373,7 @@ func TestExport(t *testing.T) {
 	t.Run("a newer link replaces the one before; a served request is exported no more", func(t *testing.T) {
 		t.Parallel()
 		b := setup(t)
-		b.sale(named("ann@example.com", ""))
+		b.sale(boughtBy("ann@example.com", ""))
 		ref := b.asks(app.CustomersDataRequest, app.Request{Email: "ann@example.com", DataRequestID: "31"})
 		b.matched(ref)
 		first, err := b.ExportRequest(t.Context(), ref.ID, steady)
