@@ -211,7 +211,7 @@ func TestPutNews(t *testing.T) {
 
 func TestShowPaymentOrder(t *testing.T) {
 	t.Parallel()
-	b := open(t)
+	b := setup(t)
 	s := b.accept()
 	d, err := b.ShowPayment(t.Context(), s.ID, false)
 	require.NoError(t, err)
