@@ -7,7 +7,7 @@ import (
 )
 
 // nobody is whom to tell while everything goes on by itself.
-const nobody = "nobody: it goes on by itself, and a person is called when it does not"
+const nobody = "Nobody: it goes on by itself, and a person is called when it does not."
 
 // going says what happens by itself, the most pressing first.
 func (p dossier) going() situation {
@@ -41,7 +41,7 @@ func (p dossier) going() situation {
 	if d.State == payment.Authorized {
 		return p.held()
 	}
-	return situation{Title: "Nothing is left to do", Happened: "The payment has its answer, and the shop has it too.", Money: p.standing(), Tell: "nobody"}
+	return situation{Title: "Nothing is left to do", Happened: "The payment has its answer, and the shop has it too.", Money: p.standing(), Tell: "Nobody."}
 }
 
 // findingOut is a try whose answer is missing, before a person is called for it.
@@ -73,7 +73,7 @@ const soon = 24 * time.Hour
 func (p dossier) held() situation {
 	s := situation{
 		Title: "Waiting for the merchant", Happened: "The shop knows that the money is held. The merchant captures or voids it.",
-		Money: p.standing(), Tell: "nobody: the merchant sees the order as authorised",
+		Money: p.standing(), Tell: "Nobody: the merchant sees the order as authorised.",
 	}
 	until := time.Time{}
 	for _, purse := range p.desk.Purses {
@@ -87,18 +87,18 @@ func (p dossier) held() situation {
 	s.Title = "The hold is about to end"
 	s.Happened = "The shop knows that the money is held, and the merchant has neither captured nor voided it."
 	s.Money = "Held at the provider, not taken. It is the buyer's again when the hold ends, and cannot be taken any more then."
-	s.Tell = "the merchant, who captures the order in the shop's admin before that, or loses the money"
+	s.Tell = "The merchant, who captures the order in the shop's admin before that, or loses the money."
 	if until.Before(p.now) {
 		s.Title = "The hold has ended"
 		s.Money = "The provider's time for the hold is over; it is being looked up whether it is given back."
-		s.Tell = "the merchant, who cannot capture it any more"
+		s.Tell = "The merchant, who cannot capture it any more."
 	}
 	return s
 }
 
 // undecided is the story of a payment that waits for its answer.
 func (p dossier) undecided() situation {
-	s := situation{Title: "Waiting for the buyer", Money: "Nothing was taken.", Tell: "nobody: the buyer has the link"}
+	s := situation{Title: "Waiting for the buyer", Money: "Nothing was taken.", Tell: "Nobody: the buyer has the link."}
 	switch p.d.State {
 	case payment.Created:
 		switch {
@@ -117,7 +117,7 @@ func (p dossier) undecided() situation {
 	case payment.Processing:
 		return situation{
 			Title: "The provider is working on it", Happened: "The provider says that it processes the buyer's money. Its message, or our look-up every half hour, ends the wait.",
-			Money: "On its way; neither taken nor refused yet.", Tell: "nobody: the shop knows that the payment is pending",
+			Money: "On its way; neither taken nor refused yet.", Tell: "Nobody: the shop knows that the payment is pending.",
 		}
 	case payment.Authorized, payment.Captured, payment.PartiallyRefunded, payment.Refunded, payment.Rejected, payment.Voided,
 		payment.Expired, payment.Reversed:

@@ -40,7 +40,7 @@ func TestStuck(t *testing.T) {
 			},
 			[]string{
 				"Payment in doubt", "have no proof", "Money may have moved", "since 22 Nov 2026 11:00", "Our decision", "Until 22 Nov 2026 11:00",
-				"Proof of what stripe did", "the provider's support", "The charge at stripe has no answer: in doubt (timeout)", "Nothing that we know of",
+				"Proof of what stripe did", "The provider's support", "The charge at stripe has no answer: in doubt (timeout)", "Nothing that we know of",
 			},
 			[]string{"It happened", "It did not happen", "Try again now", "End this payment", "Write a note"},
 			[]string{"Give the money back"},
@@ -51,7 +51,7 @@ func TestStuck(t *testing.T) {
 				h.call(s, payment.AccountBlocked)
 				return s
 			},
-			[]string{"refuses our credentials", "Nothing was done with the refused request", "whoever keeps the merchant's account"},
+			[]string{"refuses our credentials", "Nothing was done with the refused request", "Whoever keeps the merchant's account"},
 			[]string{"Try again now"},
 			[]string{"It happened"},
 		},
@@ -63,7 +63,7 @@ func TestStuck(t *testing.T) {
 				h.find(send, payment.Done, func(f *payment.Finding) { f.Amount = eur(1330) })
 				return s
 			},
-			[]string{"Wrong amount taken", "13.30 EUR", "the merchant and finance", "Booked as charge: 13.30 EUR"},
+			[]string{"Wrong amount taken", "13.30 EUR", "The merchant and finance", "Booked as charge: 13.30 EUR"},
 			[]string{"Give the money back", "Accept the amount", "Settled by hand"},
 			nil,
 		},
@@ -76,7 +76,7 @@ func TestStuck(t *testing.T) {
 			},
 			[]string{
 				"Shop refused a paid order", "The shop said: SESSION_NOT_FOUND", "Otherwise the money goes back to the buyer by itself", "Until 21 Nov 2026 12:01", "in 24 h 0 min",
-				"Whom to tell the merchant.",
+				"Whom to tell The merchant.",
 			},
 			[]string{"Give the money back", "Settled by hand"},
 			nil,
@@ -100,7 +100,7 @@ func TestStuck(t *testing.T) {
 				h.call(s, payment.TellOverdue)
 				return s
 			},
-			[]string{"Shop cannot be told", "the answer stands", "The shop confirms our answer", "whoever runs the app at Shopify"},
+			[]string{"Shop cannot be told", "the answer stands", "The shop confirms our answer", "Whoever runs the app at Shopify"},
 			[]string{"Try again now"},
 			[]string{"It happened"},
 		},
@@ -120,7 +120,7 @@ func TestStuck(t *testing.T) {
 				h.call(s, payment.RoutingFault)
 				return s
 			},
-			[]string{"Request refused as wrong", "the developers, with the code in the timeline"},
+			[]string{"Request refused as wrong", "The developers, with the code in the timeline"},
 			[]string{"Try again now"},
 			nil,
 		},
@@ -142,7 +142,7 @@ func TestStuck(t *testing.T) {
 				h.elsewhere(send, payment.ElsewhereDispute, "dp_1", payment.Working, 1230)
 				return s
 			},
-			[]string{"Payment disputed", "Dispute", "open", "before its deadline", "the merchant, who must answer the dispute", "withdrawn for disputes that are open"},
+			[]string{"Payment disputed", "Dispute", "open", "before its deadline", "The merchant, who must answer the dispute", "withdrawn for disputes that are open"},
 			[]string{"Write a note"},
 			[]string{"Give the money back"},
 		},

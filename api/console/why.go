@@ -57,7 +57,7 @@ func asked(m payment.MoveSummary) payment.Operation {
 }
 
 func (p dossier) needed(why payment.OperatorReason, move payment.Operation) situation {
-	s := situation{Alert: true, Title: sentence("a person is needed: " + word(why)), Tell: whom(why)}
+	s := situation{Alert: true, Title: sentence("a person is needed: " + word(why)), Tell: sentence(whom(why))}
 	if p.d.Operator == why {
 		s.Since = p.d.OperatorSince
 	}

@@ -56,8 +56,14 @@ type answer struct {
 func (w *world) open(t *testing.T) *tab {
 	t.Helper()
 	b := w.openScripted(t)
-	b.do(call(emulation.SetScriptExecutionDisabled, emulation.SetScriptExecutionDisabledParams{Value: true}))
+	b.scripts(false)
 	return b
+}
+
+// scripts permits them in the window, or not.
+func (b *tab) scripts(on bool) {
+	b.Helper()
+	b.do(call(emulation.SetScriptExecutionDisabled, emulation.SetScriptExecutionDisabledParams{Value: !on}))
 }
 
 // openScripted gives a window whose pages may run scripts.

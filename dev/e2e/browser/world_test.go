@@ -42,19 +42,19 @@ func TestMain(m *testing.M) {
 
 func shots() string { return filepath.Join("..", "..", "artefacts", "browser") }
 
-// begin starts the stack and the browser. Both end with the test, whose log is
-// named.
-func begin(t *testing.T, log string) *world {
+// begin starts the stack, which the changes make another one, and the browser.
+// Both end with the test, whose log is named.
+func begin(t *testing.T, log string, changes ...func(*stack.Options)) *world {
 	t.Helper()
 	program := chromium(t)
 	require.NoError(t, os.MkdirAll(shots(), 0o755))
 	w := &world{shots: shots()}
-	w.startStack(t, log)
+	w.startStack(t, log, changes)
 	w.startBrowser(t, program)
 	return w
 }
 
-func (w *world) startStack(t *testing.T, logName string) {
+func (w *world) startStack(t *testing.T, logName string, changes []func(*stack.Options)) {
 	t.Helper()
 	// Not t.TempDir: PostgreSQL may run as another user, who must reach it.
 	dir, err := os.MkdirTemp("", "tillflow-browser-")
@@ -69,12 +69,16 @@ func (w *world) startStack(t *testing.T, logName string) {
 	// Never closed: the Temporal server's last goroutines log after its end.
 	log, err := os.Create(filepath.Join(w.shots, logName+".log"))
 	require.NoError(t, err)
-	w.Stack, err = stack.Start(t.Context(), stack.Options{
+	o := stack.Options{
 		Dir: dir, Volatile: true, Service: true, Shops: []string{longShop}, NewShops: []string{freshShop},
 		SettleDelay: 24 * time.Hour, // stories settle by hand
 		Settings:    map[string]string{"SANDBOX_DELAY": "1s"},
 		Log:         zerolog.New(log).With().Timestamp().Logger(),
-	})
+	}
+	for _, change := range changes {
+		change(&o)
+	}
+	w.Stack, err = stack.Start(t.Context(), o)
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, w.Stop()) })
 	require.NoError(t, w.Service.Store.PutShop(t.Context(), store.Shop{

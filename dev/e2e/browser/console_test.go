@@ -1,0 +1,127 @@
+package browser_test
+
+import (
+	"fmt"
+	"net/url"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/chromedp/chromedp"
+	"github.com/stretchr/testify/require"
+)
+
+// anID stands in the address of one payment, person or attempt.
+var anID = regexp.MustCompile(`[0-9a-f]{8}-[0-9a-f-]{27}`)
+
+// knownPages must be met on a walk: without them it has met nothing.
+var knownPages = map[string]string{ // pattern to a text of the page
+	"/console/payments":         "Id or amount",
+	"/console/payments/:id":     "Where the money is",
+	"/console/payments/:id/act": "Kept in the vault",
+	"/console/accounts":         "Last verified",
+	"/console/deliveries":       "Providers’ signed messages",
+	"/console/audit":            "in a chain of hashes",
+	"/console/people":           "Who may come in",
+	"/console/people/:id":       "Signed in",
+	"/console/me":               "Where you are signed in",
+}
+
+// perPattern is how many pages of one pattern a walk looks at; one for each thing
+// that may be pressed.
+var perPattern = map[string]int{"/console/payments/:id": 3, "/console/payments/:id/act": 5}
+
+// enter signs in as a role, by the button that only the development stack has.
+func (w *world) enter(t *testing.T, role string) *tab {
+	t.Helper()
+	b := w.open(t)
+	b.visit(w.PayURL + "/console")
+	b.sees("Sign in", "Development")
+	b.press(role)
+	b.sees("Payments")
+	return b
+}
+
+// pattern is an address without ids and without its query.
+func pattern(address string) string {
+	u, err := url.Parse(address)
+	if err != nil {
+		return ""
+	}
+	return anID.ReplaceAllString(u.Path, ":id")
+}
+
+// walk opens every page of the console that links lead to, so that a page which
+// is added tomorrow is looked at without anybody thinking of it here.
+func walk(t *testing.T, w *world) {
+	b := w.enter(t, "admin")
+	queue, seen, met := []string{w.PayURL + "/console/payments"}, map[string]bool{}, map[string]int{}
+	nav := steady(b, chromedp.Evaluate[[]string](`[...document.querySelectorAll("header a[href]")].map((a) => a.href)`))
+	require.Greater(t, len(nav), 5)
+	queue = append(queue, nav...)
+	stops, rules := 0, 0
+	for len(queue) > 0 {
+		address := queue[0]
+		queue = queue[1:]
+		kind := pattern(address)
+		if seen[address] || met[kind] >= max(1, perPattern[kind]) {
+			continue
+		}
+		seen[address] = true
+		met[kind]++
+		b.visit(address)
+		b.answered(200)
+		if text := knownPages[kind]; text != "" {
+			require.Contains(t, b.text(), text, address)
+		}
+		queue = append(queue, consoleLinks(w, b)...)
+		name := fmt.Sprintf("console%s-%d", strings.NewReplacer("/console", "", "/", "-", ":", "").Replace(kind), met[kind])
+		r, s := b.soundInAll(name)
+		rules, stops = rules+r, stops+s
+	}
+	for kind := range knownPages {
+		require.Positive(t, met[kind], "the walk has not met %s", kind)
+	}
+	for _, link := range nav {
+		require.Positive(t, met[pattern(link)], "the walk has not opened %s", link)
+	}
+	kinds := 0
+	for range met {
+		kinds++
+	}
+	t.Logf("PROOF 7.pages ok %d kinds of pages, %d pages, axe-core looked at %d rules, the keyboard at %d controls", kinds, len(seen), rules, stops)
+}
+
+// consoleLinks are the pages that the page leads to.
+func consoleLinks(w *world, b *tab) []string {
+	b.Helper()
+	links := steady(b, chromedp.Evaluate[[]string](`[...document.querySelectorAll("a[href]")].map((a) => a.href.split("#")[0])`))
+	return slices.DeleteFunc(links, func(a string) bool {
+		return !strings.HasPrefix(a, w.PayURL+"/console/") || strings.Contains(a, "/console/login")
+	})
+}
+
+// soundInAll looks at a page as it comes in light colours, and with everything
+// unfolded in dark ones, each on a desktop and on a phone: measured, by axe-core,
+// and once with the keyboard. Pictures stay. It answers how many rules and
+// controls were looked at.
+func (b *tab) soundInAll(name string) (rules, stops int) {
+	b.Helper()
+	b.keep(name)
+	rules += b.accessible()
+	b.width(desktop)
+	rules += b.accessible()
+	stops = b.keys()
+	_, err := ask[bool](b, `(document.querySelectorAll("details").forEach((d) => { d.open = true }), true)`)
+	require.NoError(b, err)
+	b.scheme("dark")
+	b.keep(name + "-dark")
+	rules += b.accessible()
+	b.width(desktop)
+	rules += b.accessible()
+	stops += b.keys()
+	b.scheme("")
+	b.width(phone)
+	return rules, stops
+}
