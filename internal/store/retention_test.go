@@ -35,9 +35,9 @@ func TestPurgeForgetsBuyers(t *testing.T) {
 	t.Run("a buyer's key goes when the last payment is old, and the amounts stay", func(t *testing.T) {
 		t.Parallel()
 		b := setup(t)
-		first, _ := b.sale(named("ann@example.com", ""))
+		first, _ := b.sale(boughtBy("ann@example.com", ""))
 		b.clock.Add(aDay)
-		second, _ := b.sale(named("ann@example.com", ""))
+		second, _ := b.sale(boughtBy("ann@example.com", ""))
 		before := b.balances()
 		b.clock.Add(buyerKept - time.Hour)
 		b.purged("buyers", 0)
@@ -52,7 +52,7 @@ func TestPurgeForgetsBuyers(t *testing.T) {
 	t.Run("never while a payment is open", func(t *testing.T) {
 		t.Parallel()
 		b := setup(t)
-		s := b.accept(named("ann@example.com", ""))
+		s := b.accept(boughtBy("ann@example.com", ""))
 		b.clock.Add(2 * buyerKept)
 		b.purged("buyers", 0)
 		b.purged("payment texts", 0)
@@ -61,7 +61,7 @@ func TestPurgeForgetsBuyers(t *testing.T) {
 	t.Run("a request about the person has its own clock", func(t *testing.T) {
 		t.Parallel()
 		b := setup(t)
-		s, _ := b.sale(named("ann@example.com", ""))
+		s, _ := b.sale(boughtBy("ann@example.com", ""))
 		b.clock.Add(2 * buyerKept)
 		b.matched(b.asks(app.CustomersRedact, app.Request{Email: "ann@example.com"}))
 		b.purged("buyers", 0)
