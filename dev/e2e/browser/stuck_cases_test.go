@@ -72,7 +72,7 @@ func slowly(s *stuckStory) []stuckCase {
 	late.await("rejected", func(d payment.Details) bool { return d.Final == payment.Reject && !d.ToldAt.IsZero() })
 	late.breaks(s.Stripe.Faults(), faults.Rule{Call: "refunds.create", Kind: faults.Decline("charge_disputed")})
 	late.hand("/_late/" + latePage[len(s.StripeURL+"/c/pay/"):])
-	late.needs(payment.ReversalStuck)
+	late.swept("a person for the late money", func(d payment.Details) bool { return d.Operator == payment.ReversalStuck })
 	s.skip(s.T, 4*24*time.Hour+12*time.Hour)
 
 	as := func(one *stuckStory) func(*stuckStory) payment.Details {

@@ -120,7 +120,7 @@ func (s *stuckStory) await(what string, fits func(payment.Details) bool) payment
 		d, err := s.Service.Store.ShowPayment(s.Context(), s.id, false)
 		last = d
 		return err == nil && fits(d)
-	}, patience, 50*time.Millisecond, "never came: %s; %s", what, lazy(func() string { return fmt.Sprintf("%s %s %s", last.State, last.Final, last.Operator) }))
+	}, 2*patience, 50*time.Millisecond, "never came: %s; %s", what, lazy(func() string { return fmt.Sprintf("%s %s %s", last.State, last.Final, last.Operator) }))
 	return last
 }
 
@@ -128,6 +128,19 @@ func (s *stuckStory) await(what string, fits func(payment.Details) bool) payment
 func (s *stuckStory) needs(why payment.OperatorReason) payment.Details {
 	s.Helper()
 	return s.await("a person because of "+string(why), func(d payment.Details) bool { return d.Operator == why })
+}
+
+// swept waits for what the sweep takes up by the service's clock, which moves on meanwhile.
+func (s *stuckStory) swept(what string, fits func(payment.Details) bool) {
+	s.Helper()
+	require.Eventually(s, func() bool {
+		d, err := s.Service.Store.ShowPayment(s.Context(), s.id, false)
+		if err == nil && fits(d) {
+			return true
+		}
+		s.Clock.Skip(20 * time.Second)
+		return false
+	}, 2*patience, time.Second, "never came: %s", what)
 }
 
 // try waits until one of our tries has come to a state.

@@ -26,7 +26,7 @@ import (
 var audit string
 
 // patience bounds what a buyer waits for on a busy machine.
-const patience = 30 * time.Second
+const patience = time.Minute
 
 // Widths at which pages are kept: a small phone and a desktop.
 const (
