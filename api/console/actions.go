@@ -43,7 +43,7 @@ func (p dossier) actions() []action {
 		}
 	}
 	needed := d.Operator != payment.NobodyNeeded || p.anyNeeded()
-	unsure := len(p.unfinished()) > 0 && (needed || p.inDoubt())
+	unsure := p.uncertain() && (needed || p.inDoubt())
 	add(unsure || d.Operator == payment.WrongAmount || d.Operator == payment.ReversalStuck, p.itHappened())
 	add(unsure, action{
 		Verb: verbResolve, Choice: payment.DecideNotPaid, Label: "It did not happen",
@@ -120,6 +120,17 @@ func (p dossier) unfinished() []payment.AttemptDetails {
 		}
 	}
 	return list
+}
+
+// uncertain reports a try of ours that may have moved money without our knowing;
+// one that was certainly not carried out leaves nothing to decide.
+func (p dossier) uncertain() bool {
+	for _, a := range p.unfinished() {
+		if a.State != payment.Allocated {
+			return true
+		}
+	}
+	return false
 }
 
 func (p dossier) moneyHere() bool {

@@ -68,7 +68,11 @@ func (p dossier) clocksOfPeople(add func(string, time.Time, string)) {
 			add("Somebody settles it", time.Time{}, "There is no last moment. Nothing moves by itself.")
 		case payment.Disputed:
 			add("Somebody answers the dispute", time.Time{}, "The bank's last moment stands in the provider's dashboard.")
-		case payment.NobodyNeeded, payment.InDoubt, payment.ResolveRefused, payment.TellOverdue:
+		case payment.InDoubt:
+			if !p.inDoubt() { // else the try itself says so
+				add("Proof of what the provider did", time.Time{}, "We look it up at least every half hour. Nothing is sent again before.")
+			}
+		case payment.NobodyNeeded, payment.ResolveRefused, payment.TellOverdue:
 		}
 	}
 }

@@ -128,7 +128,7 @@ func (p dossier) undecided() situation {
 // unsent reports a try that certainly was not carried out and is made again.
 func (p dossier) unsent() bool {
 	for _, a := range p.d.Attempts {
-		if a.State == payment.Allocated && !a.FirstSent.IsZero() {
+		if a.State == payment.Allocated {
 			return true
 		}
 	}
