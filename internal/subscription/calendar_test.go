@@ -210,3 +210,28 @@ func TestZones(t *testing.T) {
 		require.Error(t, err)
 	})
 }
+
+// A government moves its clocks after a period was opened: its stored end stands.
+func TestWhatWasOpenedKeepsItsEndWhenRulesChange(t *testing.T) {
+	t.Parallel()
+	daily := planOf(t, func(d *subscription.Draft) { d.Interval.Unit = subscription.Day })
+	for rule, c := range map[string]struct {
+		moved time.Duration // of the stored end, against the rules of today
+		next  string        // end of the period that follows
+	}{
+		"later":              {time.Hour, "2027-05-03 10:00:00"},
+		"earlier":            {-time.Hour, "2027-05-03 10:00:00"},
+		"beyond another day": {25 * time.Hour, "2027-05-04 10:00:00"},
+	} {
+		t.Run(rule, func(t *testing.T) {
+			t.Parallel()
+			w := subscribed(t, daily, "2027-05-01 10:00:00")
+			w.s.Period.End = w.s.Period.End.Add(c.moved)
+			end := w.s.Period.End
+			w.paidOn()
+			require.Equal(t, end, w.s.Period.Start, "no gap and no overlap")
+			require.Equal(t, c.next, w.s.Period.End.In(w.zone).Format(time.DateTime))
+			require.Equal(t, "000002", w.s.Period.ID())
+		})
+	}
+}

@@ -40,6 +40,15 @@
 // a retry, and there is never more than one unpaid period: trying to collect it
 // ends with the period itself.
 //
+// # How it is driven
+//
+// A subscription's workflow waits until [Period.End] (and for [Subscription.NoticeAt]
+// before it), calls [Subscription.Renew], lets the renewal named by the open
+// charge's key collect it, and tells the outcome to [Subscription.Settle]. While
+// it is past due it follows [Subscription.NextStep]: [Subscription.Retry] or
+// [Subscription.GiveUp] at the step's time. Each new state is stored in the same
+// transaction as the rows of what it did, guarded by the state that was read.
+//
 // # Money
 //
 // See [Period.Rest] for the method of proration. A plan's price is paid in

@@ -152,17 +152,24 @@ type Dunning struct {
 	Zone     *time.Location
 }
 
-// Dunning is the subscription's part of what a policy needs.
+// dunning is the subscription's part of what a policy needs.
 func (s Subscription) dunning(zone *time.Location) Dunning {
 	return Dunning{Failures: s.Failures, MethodAt: s.MethodAt, End: s.Period.End, Zone: zone}
 }
 
 // NextStep is what follows for a subscription that is past due: see [Policy.Next].
-func (s Subscription) NextStep(policy Policy, zone *time.Location) (Step, error) {
+// A step whose time has passed is for now; an attempt that nobody made before
+// the period ended is not made any more.
+func (s Subscription) NextStep(policy Policy, m Moment) (Step, error) {
 	if s.State != PastDue || s.Open == nil || !s.Open.Owed || len(s.Failures) == 0 {
 		return Step{}, refuse("subscription", NotDue, "owes nothing that was declined")
 	}
-	return policy.Next(s.dunning(zone)), nil
+	d := s.dunning(m.Zone)
+	step := policy.Next(d)
+	if step.Action == ActRetry && !m.At.Before(d.End) {
+		return d.final(d.End, AskMethod), nil
+	}
+	return step, nil
 }
 
 // Action is the next step of dunning.
@@ -211,7 +218,10 @@ func (p Policy) Next(d Dunning) Step {
 	}
 	last := d.Failures[len(d.Failures)-1]
 	if d.MethodAt.After(last.SentAt) {
-		return Step{Action: ActRetry, At: later(d.MethodAt, last.At), Ask: AskNothing}
+		if at := later(d.MethodAt, last.At); at.Before(d.End) {
+			return Step{Action: ActRetry, At: at, Ask: AskNothing}
+		}
+		return d.final(d.End, AskNothing)
 	}
 	switch SeverityOf(last.Reason) {
 	case Soft:

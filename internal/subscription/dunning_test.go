@@ -60,6 +60,7 @@ func TestWhatFollowsADecline(t *testing.T) {
 		{"a new method is tried at once", payment.LostOrStolen, []string{"2027-04-06 18:00:00"}, "2027-04-08 12:00:00", "", subscription.ActRetry, "2027-04-08 12:00:00", subscription.AskNothing},
 		{"declines of a new method count anew", payment.DeclinedOther, []string{"2027-04-06 18:00:00", "2027-04-07 09:00:00", "2027-04-10 09:00:00", "2027-04-11 12:00:00"}, "2027-04-11 12:00:00", "", subscription.ActRetry, "2027-04-12 09:00:00", subscription.AskNothing},
 		{"nothing is tried beyond the period", payment.DeclinedOther, []string{"2027-04-06 18:00:00", "2027-04-07 09:00:00"}, "", "2027-04-10 09:00:00", subscription.ActFinal, "2027-04-10 09:00:00", subscription.AskMethod},
+		{"a method that comes after the period is for the next one", payment.ExpiredCard, []string{"2027-04-06 18:00:00"}, "2027-04-13 00:00:00", "2027-04-13 00:00:00", subscription.ActFinal, "2027-04-13 00:00:00", subscription.AskNothing},
 		{"nobody waits beyond the period", payment.ExpiredCard, []string{"2027-04-06 18:00:00"}, "", "2027-04-13 00:00:00", subscription.ActFinal, "2027-04-13 00:00:00", subscription.AskMethod},
 		{"a decline behind the period ends it now", payment.ExpiredCard, []string{"2027-04-14 18:00:00"}, "", "2027-04-13 00:00:00", subscription.ActFinal, "2027-04-14 18:00:00", subscription.AskMethod},
 	} {
@@ -166,24 +167,24 @@ func TestPolicies(t *testing.T) {
 func TestRecoveryOfASubscription(t *testing.T) {
 	t.Parallel()
 	w := subscribed(t, planOf(t, nil), "2027-01-31 10:00:00")
-	_, err := w.s.NextStep(policy(), w.zone)
+	_, err := w.s.NextStep(policy(), w.moment(w.s.Period.Start))
 	requireRefused(t, err, "subscription", subscription.NotDue)
 	w.pastDue()
-	step, err := w.s.NextStep(policy(), w.zone)
+	step, err := w.s.NextStep(policy(), w.moment(w.s.Period.Start))
 	require.NoError(t, err)
 	require.Equal(t, subscription.ActRetry, step.Action)
 	w.s, err = w.s.Retry(step.At)
 	require.NoError(t, err)
-	_, err = w.s.NextStep(policy(), w.zone)
+	_, err = w.s.NextStep(policy(), w.moment(w.s.Period.Start))
 	requireRefused(t, err, "subscription", subscription.NotDue)
 	w.declineOrPay(false, payment.ExpiredCard, step.At)
-	step, err = w.s.NextStep(policy(), w.zone)
+	step, err = w.s.NextStep(policy(), w.moment(w.s.Period.Start))
 	require.NoError(t, err)
 	require.Equal(t, subscription.AskMethod, step.Ask)
 	given := step.At.Add(-time.Hour)
 	w.s, err = w.s.NewMethod(given)
 	require.NoError(t, err)
-	step, err = w.s.NextStep(policy(), w.zone)
+	step, err = w.s.NextStep(policy(), w.moment(w.s.Period.Start))
 	require.NoError(t, err)
 	require.Equal(t, subscription.Step{Action: subscription.ActRetry, At: given, Ask: subscription.AskNothing}, step)
 	w.s, err = w.s.Retry(step.At)
@@ -191,6 +192,16 @@ func TestRecoveryOfASubscription(t *testing.T) {
 	w.settle(true, step.At)
 	require.Equal(t, subscription.Active, w.s.State)
 
+	t.Run("an attempt that was missed until the period's end is not made", func(t *testing.T) {
+		t.Parallel()
+		w := inState(t, subscription.PastDue)
+		step, err := w.s.NextStep(policy(), w.moment(w.s.Period.End.Add(-time.Second)))
+		require.NoError(t, err)
+		require.Equal(t, subscription.ActRetry, step.Action)
+		step, err = w.s.NextStep(policy(), w.moment(w.s.Period.End))
+		require.NoError(t, err)
+		require.Equal(t, subscription.Step{Action: subscription.ActFinal, At: w.s.Period.End, Ask: subscription.AskMethod}, step)
+	})
 	t.Run("who is over gives no method", func(t *testing.T) {
 		t.Parallel()
 		_, err := inState(t, subscription.Cancelled).s.NewMethod(given)

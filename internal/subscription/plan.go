@@ -164,7 +164,7 @@ func (p Plan) Expect(version int) error {
 // Follow says which version of its plan a running subscription has in a period
 // that starts at a moment, or that it ends there. Versions are all of the plan,
 // in ascending order; the newest that does not say Keep and applies by then
-// decides.
+// decides. A subscription keeps its own zone, whatever its plan moves to.
 func (p Plan) Follow(versions []Plan, start time.Time) (next Plan, ends bool) {
 	next = p
 	for _, v := range versions {

@@ -121,14 +121,21 @@ func (w *stand) pastDue() {
 // reads is what the clock on the wall shows when the period begins.
 func (w *stand) reads() string { return w.s.Period.Start.In(w.zone).Format(time.DateTime) }
 
-func requireRefused(t *testing.T, err error, field string, reason subscription.Reason) *subscription.Refusal {
+func requireRefused(t *testing.T, err error, field string, reason subscription.Reason) {
 	t.Helper()
 	require.Error(t, err)
 	r, ok := errors.AsType[*subscription.Refusal](err)
 	require.True(t, ok, "%v is a refusal", err)
 	require.Equal(t, reason, r.Reason, "%v", err)
 	require.Equal(t, field, r.Field, "%v", err)
-	return r
+}
+
+// requireStale is a refusal that tells which version stands.
+func requireStale(t *testing.T, err error, current int) {
+	t.Helper()
+	requireRefused(t, err, "plan.version", subscription.StaleVersion)
+	r, _ := errors.AsType[*subscription.Refusal](err)
+	require.Equal(t, current, r.Current)
 }
 
 func eur(minor int64) money.Amount { return money.New(minor, "EUR") }

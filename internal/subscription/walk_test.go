@@ -207,8 +207,11 @@ func (w *walk) change() {
 // otherInterval draws one that is neither too long for a decade nor the same.
 func (w *walk) otherInterval(minor int64) subscription.Plan {
 	choices := []subscription.Interval{
-		{Unit: subscription.Week, Count: 3}, {Unit: subscription.Month, Count: 1}, {Unit: subscription.Month, Count: 5},
-		{Unit: subscription.Year, Count: 1}, {Unit: subscription.Day, Count: 45},
+		{Unit: subscription.Week, Count: 3},
+		{Unit: subscription.Month, Count: 1},
+		{Unit: subscription.Month, Count: 5},
+		{Unit: subscription.Year, Count: 1},
+		{Unit: subscription.Day, Count: 45},
 	}
 	choices = slices.DeleteFunc(choices, func(i subscription.Interval) bool { return i == w.s.Terms.Plan.Interval })
 	interval := choices[w.rng.IntN(len(choices))]
