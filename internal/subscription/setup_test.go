@@ -130,12 +130,12 @@ func requireRefused(t *testing.T, err error, field string, reason subscription.R
 	require.Equal(t, field, r.Field, "%v", err)
 }
 
-// requireStale is a refusal that tells which version stands.
-func requireStale(t *testing.T, err error, current int) {
+// requireStale is a refusal that tells which version stands: the second.
+func requireStale(t *testing.T, err error) {
 	t.Helper()
 	requireRefused(t, err, "plan.version", subscription.StaleVersion)
 	r, _ := errors.AsType[*subscription.Refusal](err)
-	require.Equal(t, current, r.Current)
+	require.Equal(t, 2, r.Current)
 }
 
 func eur(minor int64) money.Amount { return money.New(minor, "EUR") }
