@@ -19,6 +19,8 @@ const (
 	token     = "rc_token_one"
 	clientKey = "rc_client_secret_1"
 	store     = "one"
+	// eventually bounds what a test waits for.
+	eventually = 10 * time.Second
 )
 
 // clock is moved by hand, and by those who wait for it.
