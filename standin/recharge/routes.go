@@ -48,6 +48,7 @@ func (s *Server) routes() []string {
 		writeReply(w, (&apiError{status: http.StatusNotFound, text: "Not Found"}).reply())
 	})
 	s.routeSwitches()
+	s.routePages()
 	return names
 }
 

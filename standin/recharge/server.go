@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"html/template"
 	"net/http"
 	"net/url"
 	"sync"
@@ -84,6 +85,7 @@ type Server struct {
 	mux    *http.ServeMux
 	faults *faults.Switchboard
 	client *http.Client
+	pages  *template.Template
 
 	mu           sync.Mutex
 	stores       map[string]*store
@@ -107,10 +109,14 @@ func New(opts Options) (*Server, error) {
 	if err := opts.complete(); err != nil {
 		return nil, fmt.Errorf("recharge stand-in: %w", err)
 	}
+	pages, err := template.ParseFS(pageFiles, "pages/overview.html")
+	if err != nil {
+		return nil, fmt.Errorf("recharge stand-in: parse pages: %w", err)
+	}
 	client := *opts.HTTPClient
 	client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 	s := &Server{
-		opts: opts, log: opts.Log, mux: http.NewServeMux(), client: &client, stores: make(map[string]*store),
+		opts: opts, log: opts.Log, mux: http.NewServeMux(), client: &client, pages: pages, stores: make(map[string]*store),
 		serial: firstID, slots: make(chan struct{}, couriers), timers: make(map[*time.Timer]struct{}),
 	}
 	s.ctx, s.cancel = context.WithCancel(context.Background()) //nolint:forbidigo // New has no caller's context; Close ends it

@@ -140,3 +140,22 @@ func TestSwitches(t *testing.T) {
 	require.Equal(t, http.StatusNotFound, b.call("POST /_charges/7", `{"store":"one"}`).status)
 	require.Equal(t, http.StatusNotFound, b.call("POST /_cards", `{"store":"nobody"}`).status)
 }
+
+func TestOverview(t *testing.T) {
+	t.Parallel()
+	form := with("Content-Type", "application/x-www-form-urlencoded")
+	b := setup(t)
+	require.Contains(t, b.call("POST /_/add", "store=one&count=2&error_type=CARD_EXPIRED&note=%3Cb%3E", form).raw, "&lt;b&gt;")
+	charges := b.server.Books("one").Stores["one"].Charges
+	require.Len(t, charges, 2)
+	require.Equal(t, "CARD_EXPIRED", charges[0].ErrorType)
+	b.call("POST /_/card", fmt.Sprintf("store=one&customer=%d&card=good", charges[0].Customer), form)
+	b.clock.advance(25 * time.Hour)
+	page := b.call("POST /_/advance", "", form)
+	require.Equal(t, http.StatusOK, page.status)
+	require.Contains(t, page.header.Get("Content-Security-Policy"), "default-src 'none'")
+	require.Contains(t, page.raw, "1 failed, 1 paid")
+	require.Contains(t, b.call("POST /_/add", "store=nobody&count=1", form).raw, "unknown")
+	require.Equal(t, http.StatusForbidden, b.call("POST /_/advance", "", form, with("Sec-Fetch-Site", "cross-site")).status)
+	require.Equal(t, http.StatusOK, b.call("GET /_/style.css", "").status)
+}
