@@ -152,7 +152,7 @@ func TestErrors(t *testing.T) {
 		t.Parallel()
 		client, _ := answering(t, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusUpgradeRequired) })
 		_, err := client.Charge(t.Context(), 1)
-		require.Equal(t, recharge.CodeOtherVersion, requireClass(t, payment.Unauthorized, err).Code)
+		require.Equal(t, recharge.CodeOtherVersion, failure(t, payment.Unauthorized, err).Code)
 	})
 	t.Run("a connection that never came is Unavailable for everything", func(t *testing.T) {
 		t.Parallel()
@@ -201,7 +201,7 @@ func TestHalfAnswers(t *testing.T) {
 			t.Parallel()
 			client, _ := answering(t, func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, body) })
 			_, err := client.Charges(t.Context(), recharge.ListQuery{})
-			require.Equal(t, recharge.CodeHalfAnswer, requireClass(t, payment.Unavailable, err).Code)
+			require.Equal(t, recharge.CodeHalfAnswer, failure(t, payment.Unavailable, err).Code)
 		})
 	}
 	t.Run("a body that ends before its length is no page", func(t *testing.T) {
@@ -211,7 +211,7 @@ func TestHalfAnswers(t *testing.T) {
 			fmt.Fprint(w, `{"charges":[],"next_cursor":null}`)
 		})
 		_, err := client.Charges(t.Context(), recharge.ListQuery{})
-		require.Equal(t, recharge.CodeHalfAnswer, requireClass(t, payment.Unavailable, err).Code)
+		require.Equal(t, recharge.CodeHalfAnswer, failure(t, payment.Unavailable, err).Code)
 	})
 	t.Run("a charge of another id is no answer", func(t *testing.T) {
 		t.Parallel()
@@ -246,16 +246,16 @@ func TestRateLimit(t *testing.T) {
 				w.WriteHeader(http.StatusTooManyRequests)
 			})
 			_, err := client.Charge(t.Context(), 1)
-			require.Equal(t, want, requireClass(t, payment.RateLimited, err).RetryAfter)
+			require.Equal(t, want, failure(t, payment.RateLimited, err).RetryAfter)
 			at.advance(want / 2)
 			_, err = client.Charge(t.Context(), 1)
-			e := requireClass(t, payment.RateLimited, err)
+			e := failure(t, payment.RateLimited, err)
 			require.Equal(t, recharge.CodePaused, e.Code)
 			require.Equal(t, want-want/2, e.RetryAfter)
 			require.Equal(t, 1, calls)
 			at.advance(want)
 			_, err = client.Charge(t.Context(), 1)
-			require.NotEqual(t, recharge.CodePaused, requireClass(t, payment.RateLimited, err).Code)
+			require.NotEqual(t, recharge.CodePaused, failure(t, payment.RateLimited, err).Code)
 			require.Equal(t, 2, calls)
 		})
 	}
@@ -272,7 +272,7 @@ func TestRateLimit(t *testing.T) {
 			})
 			require.NoError(t, err)
 			_, err = client.Charge(t.Context(), 1)
-			require.Equal(t, want, requireClass(t, payment.RateLimited, err).RetryAfter)
+			require.Equal(t, want, failure(t, payment.RateLimited, err).RetryAfter)
 		}
 	})
 	t.Run("a full bucket is waited for and everything is read", func(t *testing.T) {
@@ -282,7 +282,7 @@ func TestRateLimit(t *testing.T) {
 		for _, id := range ids {
 			_, err := b.client.Charge(t.Context(), id)
 			if err != nil {
-				b.clock.advance(requireClass(t, payment.RateLimited, err).RetryAfter)
+				b.clock.advance(failure(t, payment.RateLimited, err).RetryAfter)
 				_, err = b.client.Charge(t.Context(), id)
 			}
 			require.NoError(t, err)

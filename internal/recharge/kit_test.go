@@ -106,7 +106,13 @@ func answering(t *testing.T, answer http.HandlerFunc) (*recharge.Client, *clock)
 	return newClient(t, web.URL, at), at
 }
 
-func requireClass(t *testing.T, want payment.Class, err error) *payment.Error {
+func requireClass(t *testing.T, want payment.Class, err error) {
+	t.Helper()
+	_ = failure(t, want, err) // it has checked
+}
+
+// failure is the error of a failed call, which must be of a class.
+func failure(t *testing.T, want payment.Class, err error) *payment.Error {
 	t.Helper()
 	var e *payment.Error
 	require.ErrorAs(t, err, &e)

@@ -151,7 +151,7 @@ func TestEnsureWebhooks(t *testing.T) {
 		require.Len(t, hooks, 2)
 		next = `"c"`
 		_, err = client.Webhooks(t.Context())
-		require.Equal(t, recharge.CodeRepeatedCursor, requireClass(t, payment.Unavailable, err).Code)
+		require.Equal(t, recharge.CodeRepeatedCursor, failure(t, payment.Unavailable, err).Code)
 	})
 	t.Run("a delivery of the stand-in is verified and read", func(t *testing.T) {
 		t.Parallel()

@@ -95,10 +95,10 @@ func TestProcessCharge(t *testing.T) {
 			mark := b.failed(standin.ChargeSpec{Card: "good"})
 			b.arm(kind, "charges.process", 1)
 			_, err := b.client.ProcessCharge(t.Context(), mark)
-			require.Equal(t, recharge.CodeNotDecided, requireClass(t, payment.Unknown, err).Code)
+			require.Equal(t, recharge.CodeNotDecided, failure(t, payment.Unknown, err).Code)
 			require.Empty(t, b.books().Payments)
 			_, err = b.client.InquireCharge(t.Context(), mark)
-			require.Equal(t, recharge.CodeNotDecided, requireClass(t, payment.Unknown, err).Code)
+			require.Equal(t, recharge.CodeNotDecided, failure(t, payment.Unknown, err).Code)
 		})
 	}
 	t.Run("a call that is carried out late is found by the later look", func(t *testing.T) {
@@ -116,7 +116,7 @@ func TestProcessCharge(t *testing.T) {
 		}()
 		require.Eventually(t, func() bool { return b.server.Faults().Status().Delayed == 1 }, eventually, time.Millisecond)
 		cancel() // the caller gives up while Recharge still works on it
-		require.Equal(t, recharge.CodeNotDecided, requireClass(t, payment.Unknown, <-ended).Code)
+		require.Equal(t, recharge.CodeNotDecided, failure(t, payment.Unknown, <-ended).Code)
 		require.Empty(t, b.books().Payments)
 		b.server.Faults().Close() // and now it comes to it
 		require.Eventually(t, func() bool { return len(b.books().Payments) == 1 }, eventually, time.Millisecond)
@@ -180,7 +180,7 @@ func TestProcessCharge(t *testing.T) {
 		t.Parallel()
 		b := setup(t, func(o *standin.Options) { o.Stores[0].Plus = false })
 		_, err := b.client.ProcessCharge(t.Context(), b.failed(standin.ChargeSpec{Card: "good"}))
-		require.Equal(t, recharge.CodeScope, requireClass(t, payment.Unauthorized, err).Code)
+		require.Equal(t, recharge.CodeScope, failure(t, payment.Unauthorized, err).Code)
 	})
 	t.Run("a mark survives storage", func(t *testing.T) {
 		t.Parallel()
@@ -240,7 +240,7 @@ func TestProcessAnswers(t *testing.T) {
 	t.Run("a good answer with a charge that shows nothing new is in doubt", func(t *testing.T) {
 		t.Parallel()
 		_, err := process(t, http.StatusOK, before)
-		require.Equal(t, recharge.CodeNotDecided, requireClass(t, payment.Unknown, err).Code)
+		require.Equal(t, recharge.CodeNotDecided, failure(t, payment.Unknown, err).Code)
 	})
 	for status, want := range map[string]recharge.Verdict{
 		"success": recharge.Paid, "refunded": recharge.Paid, "PARTIALLY_REFUNDED": recharge.Paid, "queued": recharge.Pending,

@@ -306,7 +306,7 @@ func (w *Walk) behind(at Position, next string, circle bool) Position {
 func refusesCursor(err error) bool {
 	switch payment.ClassOf(err, payment.Unavailable) {
 	case payment.Invalid, payment.NotFound, payment.Conflict:
-		return err != nil
+		return true
 	case payment.Unauthorized, payment.RateLimited, payment.Unavailable, payment.Unknown, payment.Unsupported, payment.StillPending,
 		payment.Bug:
 		return false

@@ -152,7 +152,7 @@ func TestWalkWindow(t *testing.T) {
 			return recharge.Page{Charges: []recharge.Charge{failedCharge(id, began.Add(-time.Hour))}}, nil
 		}), j, at)
 		sum, err := walk.Run(t.Context())
-		require.Equal(t, recharge.CodeUnsettled, requireClass(t, payment.Unavailable, err).Code)
+		require.Equal(t, recharge.CodeUnsettled, failure(t, payment.Unavailable, err).Code)
 		require.False(t, sum.Settled)
 		require.Equal(t, 6, sum.Passes)
 		require.Len(t, j.charges, 6)
@@ -253,7 +253,6 @@ func TestWalkTrouble(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		walk, err := recharge.NewWalk(recharge.WalkOptions{
 			Lister: listing(func(recharge.ListQuery) (recharge.Page, error) {
-				context.AfterFunc(ctx, func() {})
 				return recharge.Page{}, refuse(payment.RateLimited, time.Hour)
 			}),
 			Journal: newJournal(), Now: at.now,
@@ -296,7 +295,7 @@ func TestWalkTrouble(t *testing.T) {
 			return recharge.Page{Charges: []recharge.Charge{failedCharge(2, at.now())}, Next: "second"}, nil
 		}), j, at)
 		_, err := walk.Run(t.Context())
-		require.Equal(t, recharge.CodeRepeatedCursor, requireClass(t, payment.Unavailable, err).Code)
+		require.Equal(t, recharge.CodeRepeatedCursor, failure(t, payment.Unavailable, err).Code)
 		require.Equal(t, map[int64]int{1: 1, 2: 1}, j.reported)
 	})
 	t.Run("a list that never ends stops and goes on in the next run", func(t *testing.T) {
@@ -307,7 +306,7 @@ func TestWalkTrouble(t *testing.T) {
 			return recharge.Page{Next: fmt.Sprint(calls)}, nil
 		}), j, at)
 		sum, err := walk.Run(t.Context())
-		require.Equal(t, recharge.CodeUnsettled, requireClass(t, payment.Unavailable, err).Code)
+		require.Equal(t, recharge.CodeUnsettled, failure(t, payment.Unavailable, err).Code)
 		require.Equal(t, fmt.Sprint(sum.Pages), j.at(t).Cursor)
 	})
 	t.Run("a crash before or behind the storing loses nothing and reports nothing twice", func(t *testing.T) {
