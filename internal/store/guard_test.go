@@ -16,11 +16,14 @@ import (
 
 var _ activities.GuardRecords = (*store.Store)(nil)
 
-// second installs the second app at a shop.
-func (b *bundle) second(name string) {
+// guarded is the shop with the second app.
+const guarded = "one.myshopify.com"
+
+// second installs the second app there.
+func (b *bundle) second() {
 	b.t.Helper()
 	require.NoError(b.t, b.PutInstall(b.t.Context(), app.Grant{
-		App: app.Admin, Shop: name, AuthorizedAt: b.clock.Now(), Tokens: app.Tokens{Access: "a", Refresh: "r", Scope: "write_orders"},
+		App: app.Admin, Shop: guarded, AuthorizedAt: b.clock.Now(), Tokens: app.Tokens{Access: "a", Refresh: "r", Scope: "write_orders"},
 	}))
 }
 
@@ -42,17 +45,17 @@ func TestDueGuards(t *testing.T) {
 		t.Parallel()
 		b := open(t)
 		require.Empty(t, b.guards(), "nobody has the second app")
-		b.second("one.myshopify.com")
+		b.second()
 		installed := b.clock.Now()
 		var got atomic.Int32
 		atOnce(t, 10, func(ctx context.Context, _ int) error {
 			list, err := b.DueGuards(ctx, 10)
-			got.Add(int32(len(list))) //nolint:gosec // G115: at most ten
+			got.Add(int32(len(list)))
 			return err
 		})
 		require.Equal(t, int32(1), got.Load())
 		until := b.clock.Now().Add(-10 * time.Minute)
-		b.checked(app.Checkup{Shop: "one.myshopify.com", NextAt: b.clock.Now().Add(time.Hour), Until: until})
+		b.checked(app.Checkup{Shop: guarded, NextAt: b.clock.Now().Add(time.Hour), Until: until})
 		require.Empty(t, b.guards())
 		b.clock.Add(time.Hour)
 		list := b.guards()
@@ -64,18 +67,18 @@ func TestDueGuards(t *testing.T) {
 	t.Run("a look that breaks off comes up again, goes on from where it was, and counts", func(t *testing.T) {
 		t.Parallel()
 		b := open(t)
-		b.second("one.myshopify.com")
+		b.second()
 		require.Len(t, b.guards(), 1)
 		reached := b.clock.Now().Add(5 * time.Minute)
-		require.NoError(t, b.PutGuardUntil(t.Context(), "one.myshopify.com", reached))
-		require.NoError(t, b.PutGuardUntil(t.Context(), "one.myshopify.com", reached.Add(-time.Minute)), "it never goes back")
+		require.NoError(t, b.PutGuardUntil(t.Context(), guarded, reached))
+		require.NoError(t, b.PutGuardUntil(t.Context(), guarded, reached.Add(-time.Minute)), "it never goes back")
 		b.clock.Add(16 * time.Minute)
 		list := b.guards()
 		require.Len(t, list, 1)
 		require.WithinDuration(t, reached, list[0].Since, time.Microsecond)
 		require.False(t, list[0].Before)
 		require.Equal(t, 2, list[0].Tries)
-		b.checked(app.Checkup{Shop: "one.myshopify.com", Trouble: "unavailable http_500", NextAt: b.clock.Now().Add(time.Minute)})
+		b.checked(app.Checkup{Shop: guarded, Trouble: "unavailable http_500", NextAt: b.clock.Now().Add(time.Minute)})
 		seen, err := b.Guards(t.Context(), "")
 		require.NoError(t, err)
 		require.Equal(t, "unavailable http_500", seen[0].Trouble)
@@ -83,8 +86,8 @@ func TestDueGuards(t *testing.T) {
 		require.Zero(t, seen[0].CheckedAt)
 		b.clock.Add(time.Minute)
 		require.Equal(t, 3, b.guards()[0].Tries)
-		b.checked(app.Checkup{Shop: "one.myshopify.com", Made: []app.Topic{app.OrdersPaid}, Filled: 2, NextAt: b.clock.Now().Add(time.Hour)})
-		seen, err = b.Guards(t.Context(), "one.myshopify.com")
+		b.checked(app.Checkup{Shop: guarded, Made: []app.Topic{app.OrdersPaid}, Filled: 2, NextAt: b.clock.Now().Add(time.Hour)})
+		seen, err = b.Guards(t.Context(), guarded)
 		require.NoError(t, err)
 		require.Empty(t, seen[0].Trouble)
 		require.Zero(t, seen[0].Tries)
@@ -93,15 +96,15 @@ func TestDueGuards(t *testing.T) {
 	t.Run("a shop that left is not looked at, and at once when it is back", func(t *testing.T) {
 		t.Parallel()
 		b := open(t)
-		b.second("one.myshopify.com")
+		b.second()
 		require.Len(t, b.guards(), 1)
-		b.checked(app.Checkup{Shop: "one.myshopify.com", NextAt: b.clock.Now().Add(time.Hour)})
+		b.checked(app.Checkup{Shop: guarded, NextAt: b.clock.Now().Add(time.Hour)})
 		b.clock.Add(time.Minute)
-		_, err := b.Uninstall(t.Context(), app.Admin, "one.myshopify.com", b.clock.Now())
+		_, err := b.Uninstall(t.Context(), app.Admin, guarded, b.clock.Now())
 		require.NoError(t, err)
 		b.clock.Add(2 * time.Hour)
 		require.Empty(t, b.guards())
-		b.second("one.myshopify.com")
+		b.second()
 		list := b.guards()
 		require.Len(t, list, 1)
 		require.False(t, list[0].Before, "Shopify ended all subscriptions with the installation")
