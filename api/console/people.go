@@ -262,8 +262,7 @@ func (h *Handler) inviteAgain(c echo.Context) error {
 // personRefused shows what the record did not permit beside what it is about.
 func (h *Handler) personRefused(c echo.Context, err error) error {
 	if class := payment.ClassOf(err, payment.Unavailable); class == payment.Conflict || class == payment.Invalid {
-		status := http.StatusConflict
-		return h.showPerson(c, status, said(err))
+		return h.showPerson(c, http.StatusConflict, said(err))
 	}
 	return h.answer(c, err)
 }
