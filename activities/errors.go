@@ -39,7 +39,9 @@ func applicationError(err error, fallback payment.Class) error {
 	if !ok {
 		e = &payment.Error{Class: fallback, Message: message(err)}
 	}
-	o := temporal.ApplicationErrorOptions{NonRetryable: final(e.Class), NextRetryDelay: e.RetryAfter}
+	// What is paused goes back to the workflow, which rests as long as it is told and hears people meanwhile: a buyer may
+	// choose another way to pay.
+	o := temporal.ApplicationErrorOptions{NonRetryable: final(e.Class) || e.Code == payment.CodePaused, NextRetryDelay: e.RetryAfter}
 	if e.Class == payment.RateLimited || e.Class == payment.StillPending {
 		o.Category = temporal.ApplicationErrorCategoryBenign
 	}

@@ -94,7 +94,7 @@ func (f *Flights) of(l *line) (*traffic, gate) {
 		n := min(c.InFlight, accountPlaces)
 		t = &traffic{
 			sends: make(gate, n), looks: make(gate, n), slowLooks: make(gate, min(n, pausedLooks)), waiting: make(gate, n),
-			breaker: newBreaker(c.CallTimeout), again: queue{gap: c.CallTimeout / 100, longest: 3 * c.CallTimeout},
+			breaker: newBreaker(c.CallTimeout), again: queue{gap: c.CallTimeout / 40, longest: 15 * c.CallTimeout},
 		}
 		f.accounts[l.account.ID] = t
 	}

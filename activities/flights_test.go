@@ -69,7 +69,7 @@ func TestPausedAccount(t *testing.T) {
 			_, err := b.open()
 			hasClass(t, payment.Unavailable, err)
 			require.ErrorContains(t, err, "paused: nothing was sent (account_paused)")
-			require.False(t, failure(t, err).NonRetryable())
+			require.True(t, failure(t, err).NonRetryable(), "the workflow rests, and hears the buyer meanwhile")
 			require.GreaterOrEqual(t, failure(t, err).NextRetryDelay(), 5*time.Second/4)
 			require.Equal(t, sent, b.acme.Calls(activitytest.CallOpen))
 			require.Equal(t, payment.Allocated, b.attempt().State)

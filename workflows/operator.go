@@ -143,8 +143,18 @@ func (d *desk) restFor(ctx workflow.Context, pause time.Duration, why string) {
 
 // backOff pauses what failed, longer each time, up to longest.
 func (d *desk) backOff(ctx workflow.Context, why string, longest time.Duration) {
+	d.backOffAsked(ctx, nil, why, longest)
+}
+
+// backOffAsked does the same, and at least for as long as the failure asks for,
+// within the pause between two looks.
+func (d *desk) backOffAsked(ctx workflow.Context, err error, why string, longest time.Duration) {
 	d.pause = min(max(2*d.pause, d.timing.RetryFirst), longest)
-	d.restFor(ctx, d.pause, why)
+	var asked time.Duration
+	if e, ok := errors.AsType[*temporal.ApplicationError](err); ok {
+		asked = min(e.NextRetryDelay(), d.timing.LookMax)
+	}
+	d.restFor(ctx, max(d.pause, asked), why)
 }
 
 // noticeCancel watches for Temporal's own cancel. It moves no money and ends

@@ -40,10 +40,10 @@ func (d *desk) settleFailure(ctx workflow.Context, err error, what string, call 
 	todo, why := after(err)
 	switch todo {
 	case tryAgain:
-		d.backOff(ctx, what+" again", d.timing.RetryMax)
+		d.backOffAsked(ctx, err, what+" again", d.timing.RetryMax)
 		return nil
 	case lookFirst:
-		d.backOff(ctx, "look again: "+what, d.timing.LookMax)
+		d.backOffAsked(ctx, err, "look again: "+what, d.timing.LookMax)
 		if d.pause < d.timing.LookMax {
 			return nil
 		}
