@@ -56,6 +56,18 @@ func TestProviderTrouble(t *testing.T) {
 		s.told(resolve)
 	})
 
+	t.Run("held back until the deadline it is rejected, because nothing was ever sent", func(t *testing.T) {
+		t.Parallel()
+		s := begin(t)
+		s.input.Timing.Resolution = 4 * time.Hour
+		s.at(time.Minute, func() { s.acme.Down(payment.Errorf(payment.Unavailable, "refused")); s.choose("acme") })
+		s.runWithin(1000)
+		s.told(reject)
+		require.Equal(t, []payment.AttemptState{payment.NotDone}, s.states())
+		require.Equal(t, payment.NobodyNeeded, s.operator())
+		require.Zero(t, s.acme.Calls(activitytest.CallInquire), "what was never sent is not looked up")
+	})
+
 	t.Run("a failure that is replayed for ever is proven not done, and a new key follows", func(t *testing.T) {
 		t.Parallel()
 		s := begin(t)
