@@ -137,8 +137,8 @@ func (i *isolation) rounds(ctx context.Context, n int) (map[string]any, error) {
 		if err := sameLoad(well, hung); err != nil {
 			return nil, err
 		}
-		i.say("round %d: others %5.1f/s beside %5.1f/s, answer p99 %6.1f ms beside %6.1f ms; %d calls hung at once, %d charges were lost",
-			round+1, hung.perSecond, well.perSecond, hung.answer(0.99), well.answer(0.99), hung.hung, hung.lost)
+		i.say("round %d: others %5.1f/s beside %5.1f/s, answer p99 %6.1f ms beside %6.1f ms",
+			round+1, hung.perSecond, well.perSecond, hung.answer(0.99), well.answer(0.99))
 		hungRates, wellRates = append(hungRates, hung.perSecond), append(wellRates, well.perSecond)
 		hungAnswers, wellAnswers = append(hungAnswers, hung.answer(0.99)), append(wellAnswers, well.answer(0.99))
 		most = max(most, hung.hung)
@@ -179,9 +179,11 @@ func (i *isolation) silent(ctx context.Context) (apart, error) {
 	if err != nil {
 		return got, err
 	}
+	i.say("the provider hangs: others %5.1f/s, answer p99 %6.1f ms; %d calls hung at once, %d charges were lost",
+		got.perSecond, got.answer(0.99), got.hung, got.lost)
 	began := time.Now()
-	ctx, cancel := context.WithTimeout(ctx, recovers)
-	defer cancel()
+	over := time.NewTimer(recovers)
+	defer over.Stop()
 	glance := time.NewTicker(time.Second)
 	defer glance.Stop()
 	for {
@@ -196,7 +198,9 @@ func (i *isolation) silent(ctx context.Context) (apart, error) {
 		}
 		select {
 		case <-ctx.Done():
-			return got, fmt.Errorf("%d payments have no page %s after the provider is back: %w", waiting, recovers, ctx.Err())
+			return got, context.Cause(ctx)
+		case <-over.C:
+			return got, fmt.Errorf("%d payments have no page %s after the provider is back", waiting, recovers)
 		case <-glance.C:
 		}
 	}
