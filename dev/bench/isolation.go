@@ -24,10 +24,10 @@ import (
 // slot. The other shops pay othersAtOnce at a time.
 const (
 	sickShop     = "sick.myshopify.com"
-	sickEvery    = 125 * time.Millisecond
+	sickEvery    = 200 * time.Millisecond
 	sickPatience = 5 * time.Second // of its buyers, at a page that waits with them and refreshes itself
 	othersAtOnce = 8
-	lead         = 60 * time.Second // load before a measurement: the calls that hang have piled up
+	lead         = 90 * time.Second // load before a measurement: the calls that hang have piled up
 	measured     = 30 * time.Second
 	recovers     = 5 * time.Minute
 )
