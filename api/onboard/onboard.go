@@ -9,8 +9,8 @@
 // good for a minute and a half in any browser. Instead api/install sends the
 // browser through OAuth again, for which Shopify asks nothing when the app is
 // installed already, and whose answer is bound to the browser where it began, good
-// once, and given only to staff who may manage apps. [Handler.Landed] then begins
-// a session.
+// once, and given only to somebody whom the shop's Admin lets open the app.
+// [Handler.Landed] then begins a session.
 //
 // A session is a signed cookie and no row: it names the shop and the moment at
 // which it began, and ends two hours later, when the merchant leaves, and when the

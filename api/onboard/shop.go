@@ -99,6 +99,6 @@ func upload(c echo.Context, field string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer file.Close() //nolint:errcheck // it is in memory: there is nothing to lose
+	defer file.Close()
 	return io.ReadAll(io.LimitReader(file, brand.MaxLogoBytes+1))
 }
