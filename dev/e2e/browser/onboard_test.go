@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/chromedp/cdproto/input"
 	"github.com/chromedp/chromedp"
 	"github.com/stretchr/testify/require"
 
@@ -29,9 +30,9 @@ const settingUp = "Set up payments"
 func (b *tab) fills(id, text string) {
 	b.Helper()
 	field := chromedp.Search("#" + id)
-	b.do(chromedp.Clear(field))
-	if text != "" {
-		b.do(chromedp.SendKeys(field, text))
+	b.do(chromedp.Clear(field), chromedp.Focus(field))
+	if text != "" { // at once: a key pressed is a round trip
+		b.do(call(input.InsertText, input.InsertTextParams{Text: text}))
 	}
 }
 
