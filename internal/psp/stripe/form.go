@@ -13,7 +13,7 @@ func (*Connector) Form() psp.Form {
 		Fields: []psp.Field{
 			{
 				Name: credentialKey, Label: "Secret key", Secret: true, Max: maxCredential,
-				Help: "Begins with sk_ or, for a restricted key, rk_. A restricted key must be allowed to write Checkout Sessions, PaymentIntents and Refunds, and to read what belongs to them, disputes among it.",
+				Help: "Begins with sk_ or, for a restricted key, rk_. A restricted key must be allowed to write Checkout Sessions, PaymentIntents and Refunds, and to read charges and disputes.",
 			},
 			{
 				Name: credentialWebhook, Label: "Signing secret of the webhook", Secret: true, Max: maxCredential,
