@@ -157,19 +157,12 @@ func (in *createRequest) buyerKey() (string, error) {
 		in.Customer = nil
 		return "", nil
 	}
-	var person struct {
-		Email string `json:"email"`
-		Phone string `json:"phone_number"`
-	}
-	err := json.Unmarshal(in.Customer, &person)
+	contact, err := payment.Contact(in.Customer)
 	if t, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
 		return "", wrongType("customer", t)
 	}
 	if err != nil {
 		return "", bad("customer", "is not a JSON object")
 	}
-	if person.Email != "" {
-		return person.Email, nil
-	}
-	return person.Phone, nil
+	return contact, nil
 }

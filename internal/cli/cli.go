@@ -46,6 +46,7 @@ func commands() []command {
 		{"account", "add a shop's account at a provider", accountCommand},
 		{"key", "add, list, rotate, revoke keys for /api/v1; `tillflow key` tells more", keyVerbs().run},
 		{"user", "add, list, disable people of the console; `tillflow user` tells more", userVerbs().run},
+		{"vault", "keys, rewrap: which master keys the record needs, and how one retires; `tillflow vault` tells more", vaultVerbs().run},
 		{"audit", "verify or list what people did; `tillflow audit` tells more", auditVerbs().run},
 		{"privacy", "list, show, export, verify: what the law lets people ask for; `tillflow privacy` tells more", privacyVerbs().run},
 		{"version", "print the version", func(_ context.Context, e env, _ []string) error { _, err := fmt.Fprintln(e.out, Version); return err }},

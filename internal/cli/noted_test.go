@@ -137,9 +137,12 @@ func TestWhatCommandsDoIsInTheAudit(t *testing.T) {
 		"user totp":     {{args: by("-name", user), changes: true}},
 		"user disable":  {{args: by("-name", user), changes: true}},
 		"user enable":   {{args: by("-name", user), changes: true}},
+		"vault keys":    {{args: nil}},
+		"vault rewrap":  {{args: by(), changes: true}, {args: by("-batch", "0")}},
 		"audit list":    {{args: nil}},
 		"audit verify":  {{args: nil}},
 	}
+	o.vars["TILLFLOW_MASTER_KEYS"] = "k2:QkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkI=," + o.vars["TILLFLOW_MASTER_KEYS"]
 	for _, name := range everyCommand(t) {
 		require.Contains(t, deeds, name, "say here what the command does, and that the audit notes it")
 		words := strings.Fields(name)

@@ -167,6 +167,9 @@ func (s *Service) Close() {
 // workers and what they do beside, connections.
 func (s *Service) Run(ctx context.Context) error {
 	defer s.Close()
+	if err := s.checkKeys(ctx); err != nil {
+		return err
+	}
 	group, ctx := errgroup.WithContext(ctx)
 	if s.roles.Worker {
 		shop, err := s.shop()

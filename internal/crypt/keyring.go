@@ -60,6 +60,12 @@ func ParseKeyring(config Secret) (*Keyring, error) {
 // Active returns the id of the key that seals.
 func (r *Keyring) Active() string { return r.active }
 
+// Holds reports whether a key is on the ring.
+func (r *Keyring) Holds(id string) bool {
+	_, found := r.keys[id]
+	return found
+}
+
 // Format implements fmt.Formatter, so that no verb prints the keys.
 func (*Keyring) Format(state fmt.State, _ rune) {
 	_, _ = state.Write([]byte(keyringFmt)) // fmt's own buffer; a Formatter has nobody to tell

@@ -103,6 +103,12 @@ func (v *Vault) Rewrap(key DataKey) (DataKey, bool, error) {
 	return DataKey{Owner: key.Owner, Wrapped: wrapped}, true, nil
 }
 
+// Active is the id of the master key that wraps and hashes.
+func (v *Vault) Active() string { return v.ring.active }
+
+// Holds reports whether a master key is on the ring.
+func (v *Vault) Holds(id string) bool { return v.ring.Holds(id) }
+
 // MasterKeyID says which master key wraps the data key, without opening it.
 func (k DataKey) MasterKeyID() (string, error) {
 	id, _, err := splitWrapped(k.Wrapped)
@@ -112,7 +118,7 @@ func (k DataKey) MasterKeyID() (string, error) {
 // Hash is a keyed fingerprint, "<key id>:<hex of HMAC-SHA256>", of a text that
 // must not be readable where the hash is kept, such as the audit chain. Equal
 // texts have equal hashes for one purpose and one active key; across a rotation
-// compare with [Vault.VerifyHash]. For a text about a person prefer
+// look for [Vault.Hashes] and compare with [Vault.VerifyHash]. For a text about a person prefer
 // [Vault.HashUnder], whose hash becomes meaningless with the person's key.
 func (v *Vault) Hash(use, text string) (string, error) {
 	return v.hash(v.ring.active, use, text)

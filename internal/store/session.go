@@ -145,14 +145,19 @@ const selectOptions = `
 	ORDER BY array_position(m.accounts, c.id), c.position, c.label, c.id`
 
 const selectSubject = `
-	SELECT id::text, wrapped_key FROM subjects WHERE shop = @shop AND lookup = @lookup AND erased_at IS NULL`
+	SELECT id::text, wrapped_key FROM subjects WHERE shop = @shop AND lookup = ANY (@lookups::text[]) AND erased_at IS NULL
+	ORDER BY lookup = @lookup DESC, created_at LIMIT 1`
 
 func (s *Store) survey(ctx context.Context, session payment.Session, lookup string) (survey, error) {
 	var found survey
+	lookups, err := s.lookupsOf(session)
+	if err != nil {
+		return found, err
+	}
 	b := &pgx.Batch{}
 	args := pgx.NamedArgs{
 		"source": session.Source, "shop": session.Shop, "external_id": session.ExternalID, "idempotency_key": session.IdempotencyKey,
-		"test": session.Test, "providers": session.Providers, "lookup": lookup,
+		"test": session.Test, "providers": session.Providers, "lookup": lookup, "lookups": lookups,
 		"currency": session.Amount.Currency, "country": session.Country,
 	}
 	b.Queue(selectStanding, args).Query(func(rows pgx.Rows) (err error) {
@@ -177,7 +182,7 @@ func (s *Store) survey(ctx context.Context, session payment.Session, lookup stri
 			return nil
 		})
 	}
-	err := send(ctx, s.pool, b)
+	err = send(ctx, s.pool, b)
 	if len(found.rows) == 0 {
 		found.rows = nil
 	}
@@ -240,9 +245,24 @@ func (s *Store) lookup(session payment.Session) (string, error) {
 	if session.BuyerKey == "" {
 		return "", nil
 	}
-	hash, err := s.vault.Hash(lookupUse, fmt.Sprintf("%d:%s%s", len(session.Shop), session.Shop, session.BuyerKey))
+	hash, err := s.vault.Hash(lookupUse, lookupText(session.Shop, session.BuyerKey))
 	if err != nil {
 		return "", bug("vault", "the buyer's key cannot be hashed")
 	}
 	return hash, nil
+}
+
+func lookupText(shop, contact string) string { return fmt.Sprintf("%d:%s%s", len(shop), shop, contact) }
+
+// lookupsOf are the hashes under which the buyer may stand: that of the active
+// master key, and those of the others until [Store.Rewrap] has been here.
+func (s *Store) lookupsOf(session payment.Session) ([]string, error) {
+	if session.BuyerKey == "" {
+		return nil, nil
+	}
+	list, err := s.vault.Hashes(lookupUse, lookupText(session.Shop, session.BuyerKey))
+	if err != nil {
+		return nil, bug("vault", "the buyer's key cannot be hashed")
+	}
+	return list, nil
 }
