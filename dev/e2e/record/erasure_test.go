@@ -51,7 +51,7 @@ func (r *recorder) keepLaw(t *testing.T) {
 		id := r.ask(t, laws()[name], about)
 		if name == "customer-waits-for-payment" {
 			require.Eventually(t, func() bool { return r.open(t, id) }, 30*time.Second, 50*time.Millisecond, "nobody waits")
-			_, err := r.buyer.Leave(t.Context(), session.RedirectURL)
+			_, err := r.stack.Command(t.Context(), "payment", "expire", "-actor", "recorder", "-reason", "the buyer is gone", session.ID)
 			require.NoError(t, err)
 		}
 		run := flow.ErasureID(stack.Shop, id)
