@@ -99,7 +99,7 @@ func TestUserCommand(t *testing.T) {
 			"nothing came":          {"", add("viewer", name)},
 			"a role is viewer":      {goodPassword, add("king", name)},
 			"printable characters":  {goodPassword, add("viewer", "a\tb")},
-			"no user of this name":  {"", []string{"user", "disable", "-name", name, "-actor", "root"}},
+			"there is no such user": {"", []string{"user", "disable", "-name", name, "-actor", "root"}},
 			"is shorter than":       {"short", []string{"user", "password", "-name", name, "-actor", "root"}},
 			"viewer, operator, fin": {"", []string{"user", "role", "-name", name, "-role", "x", "-actor", "root"}},
 		} {

@@ -127,7 +127,7 @@ func TestClaimDeliveries(t *testing.T) {
 		c := list[0]
 		require.Equal(t, app.Claimed{
 			ID: c.ID, App: app.Admin, Shop: shop, Topic: app.OrdersUpdated, TriggeredAt: b.clock.Now(), ReceivedAt: b.clock.Now(),
-			Resource: "gid://shopify/Order/1", Facts: map[string]string{"financial_status": "paid"}, Tries: 1,
+			Resource: "gid://shopify/Order/1", Facts: map[string]string{"financial_status": "paid"}, APIVersion: "2026-10", Tries: 1,
 		}, c)
 		require.NoError(t, b.DeliveryDone(t.Context(), c.ID, "done"))
 		require.NoError(t, b.DeliveryDone(t.Context(), c.ID, "again"))

@@ -101,10 +101,13 @@ const requestPayments = `
 
 // openPayments is which of them are not over: the answer is owed or a move of
 // their money is under way, or a success may still appear. A hold that nobody has
-// captured and a dispute do not need to know the person.
+// captured, a fee that is still looked for and a dispute do not need to know the
+// person.
 const openPayments = `
 	SELECT count(*) FROM payments p WHERE p.id IN (` + requestPayments + `) AND (
-		p.closed_at IS NULL OR p.watch_at IS NOT NULL
+		p.closed_at IS NULL
+		OR p.watch_at IS NOT NULL AND EXISTS (SELECT FROM attempts a JOIN operations o ON o.id = a.operation_id
+		   WHERE a.payment_id = p.id AND o.kind = 'charge' AND a.state IN ('declined', 'closed', 'not_done'))
 		OR EXISTS (SELECT FROM move_sessions m WHERE m.payment_id = p.id AND m.closed_at IS NULL)
 		OR EXISTS (SELECT FROM operations o WHERE o.payment_id = p.id AND o.state = 'open' AND o.origin = 'ours' AND o.kind <> 'charge'))`
 

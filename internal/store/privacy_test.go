@@ -110,7 +110,7 @@ func TestTakeRequest(t *testing.T) {
 	require.Equal(t, ref.ReceivedAt.Add(lawTerm), ref.DueAt)
 	require.Zero(t, b.count(`SELECT count(*) FROM shopify_deliveries WHERE sealed IS NOT NULL`), "what it says moves to the request")
 	require.Zero(t, b.count(`SELECT count(*) FROM privacy_requests r WHERE r::text LIKE '%canary%' OR position('canary'::bytea in sealed) > 0`))
-	require.Contains(t, b.did(), "tillflow privacy.received privacy "+ref.ID)
+	require.Contains(t, b.did(), "tillflow privacy.received privacy "+ref.ID+" ")
 	_, err := b.TakeRequest(t.Context(), uuid.NewString(), lawTerm)
 	requireClass(t, payment.NotFound, "", err)
 	list, err := b.PrivacyRequests(t.Context(), true, 10)

@@ -63,7 +63,7 @@ const (
 	UPDATE subjects SET wrapped_key = NULL, erased_at = @now, lookup = 'erased:' || id WHERE id IN (
 		SELECT s.id FROM subjects s WHERE s.erased_at IS NULL AND s.created_at <= @until
 		AND NOT EXISTS (SELECT FROM payments p WHERE p.subject_id = s.id
-			AND (p.closed_at IS NULL OR p.watch_at IS NOT NULL OR greatest(p.closed_at, p.received_at) > @until
+			AND (p.closed_at IS NULL OR p.watch_until > @now OR greatest(p.closed_at, p.received_at) > @until
 			     OR EXISTS (SELECT FROM move_sessions m WHERE m.payment_id = p.id AND (m.closed_at IS NULL OR m.closed_at > @until))
 			     OR EXISTS (SELECT FROM operations o WHERE o.payment_id = p.id AND o.state = 'open' AND o.kind <> 'charge')))
 		AND NOT EXISTS (SELECT FROM privacy_subjects x JOIN privacy_requests r ON r.id = x.request_id WHERE x.subject_id = s.id AND r.done_at IS NULL)
@@ -71,7 +71,7 @@ const (
 	// One payment at a time: no transaction touches two.
 	forgetTexts = `
 	UPDATE payments SET description = '', cancel_url = '', return_url = '', next_url = '', idempotency_key = NULL, request_hash = NULL
-	WHERE id = (SELECT id FROM payments WHERE closed_at <= @until AND watch_at IS NULL AND updated_at <= @until
+	WHERE id = (SELECT id FROM payments WHERE closed_at <= @until AND coalesce(watch_until <= @now, true) AND updated_at <= @until
 		AND (description <> '' OR cancel_url <> '' OR return_url <> '' OR next_url <> '' OR idempotency_key IS NOT NULL OR request_hash IS NOT NULL)
 		LIMIT least(1, @limit))`
 	forgetSandbox = `

@@ -42,7 +42,7 @@ func (b *bundle) with(ring crypt.Secret) *bundle {
 func furnished(t *testing.T) (*bundle, payment.Session) {
 	t.Helper()
 	b := open(t).with(keyOld)
-	require.NoError(t, b.PutShop(t.Context(), store.Shop{Shop: shop, Active: true}))
+	require.NoError(t, b.PutShop(t.Context(), store.Shop{Shop: shop, Mail: "owner@example.com", Active: true}))
 	b.live = b.account("psp", true, "Card")
 	s := b.accept(withBuyer("ada@example.com"))
 	_, err := b.act(s, "note", "", "")
@@ -203,6 +203,12 @@ func TestRewrapLeavesNothingBehindInSilence(t *testing.T) {
 func TestEveryDataKeyIsRewrapped(t *testing.T) {
 	t.Parallel()
 	b, _ := furnished(t)
+	ref := b.asks(app.CustomersDataRequest, app.Request{Email: "ada@example.com"})
+	b.matched(ref)
+	letter, err := b.ExportRequest(t.Context(), ref.ID, steady)
+	require.NoError(t, err)
+	_, err = b.ExportSent(t.Context(), ref.ID)
+	require.NoError(t, err)
 	rows, err := b.pool.Query(t.Context(), `SELECT table_name::text FROM information_schema.columns WHERE table_schema = 'public' AND column_name = 'wrapped_key'`)
 	require.NoError(t, err)
 	tables, err := pgx.CollectRows(rows, pgx.RowTo[string])
@@ -219,4 +225,15 @@ func TestEveryDataKeyIsRewrapped(t *testing.T) {
 		require.Contains(t, known, table, "a table with data keys that is not rewrapped, or that this test does not fill")
 	}
 	require.Len(t, known, len(tables))
+
+	done, err := b.with(keyBoth).Rewrap(t.Context(), root, 100)
+	require.NoError(t, err)
+	require.Zero(t, done.Left)
+	only := b.with(keyNew)
+	require.Empty(t, only.missing())
+	phrase, err := only.ExportPassphrase(t.Context(), ref.ID, root)
+	require.NoError(t, err)
+	_, text, err := only.OpenExport(t.Context(), letter.Link, phrase.Reveal())
+	require.NoError(t, err)
+	require.Contains(t, string(text), "ada@example.com", "what was sealed before opens under the new key alone")
 }
