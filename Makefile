@@ -111,6 +111,11 @@ prove-refund: prepare ## gather what refund, capture and void must show: a line 
 	@script/build tillflow-dev
 	script/prove-refund
 
+.PHONY: prove-app
+prove-app: prepare ## gather what the Shopify app and the console must show: a line PROOF <item> ok|FAIL <figure> each
+	@script/build tillflow-dev
+	script/prove-app
+
 .PHONY: chaos
 chaos: build ## play random stories against the service, judged by the stand-ins' books (SEEDS=50, FIRST=, SEED=, STORY=)
 	@script/build tillflow-dev

@@ -99,13 +99,11 @@ func (h *Handler) frame(c echo.Context, title string) frame {
 	s := of(c)
 	f := frame{Title: title, Shop: s.Shop, CSRF: s.token.CSRF(), Done: done(c.QueryParam("done"))}
 	path := c.Path()
-	for _, page := range []link{
+	f.Nav = []link{
 		{Text: "Overview", Address: Base, Here: path == Base},
 		{Text: "Connect", Address: Base + "/accounts/new", Here: path == Base+"/accounts/new"},
 		{Text: "Options", Address: Base + "/options", Here: path == Base+"/options"},
 		{Text: "Name and look", Address: Base + "/shop", Here: path == Base+"/shop"},
-	} {
-		f.Nav = append(f.Nav, page)
 	}
 	if address, err := h.o.App.SettingsURL(s.Shop); err == nil {
 		if u, err := url.Parse(address); err == nil {

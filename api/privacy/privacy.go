@@ -114,7 +114,7 @@ func (h *Handler) open(c echo.Context) error {
 	if err := c.Request().ParseForm(); err != nil {
 		return api.Refuse(http.StatusBadRequest, "form_unreadable", "body", "the form cannot be read")
 	}
-	id, content, err := h.exports.OpenExport(ctx, c.Param("link"), c.Request().PostForm.Get("passphrase"))
+	id, content, err := h.exports.OpenExport(ctx, c.Param("link"), c.Request().PostFormValue("passphrase"))
 	switch payment.ClassOf(err, payment.Unavailable) {
 	case payment.NotFound:
 		return h.render(c, http.StatusNotFound, over())

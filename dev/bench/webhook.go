@@ -48,10 +48,7 @@ func (r *run) webhooks(ctx context.Context, report map[string]any) error {
 		return err
 	}
 	r.hooks = &http.Client{Timeout: 30 * time.Second, Transport: &http.Transport{MaxIdleConnsPerHost: 2 * webhooksAtOnce}}
-	stop, err := r.beside(ctx)
-	if err != nil {
-		return err
-	}
+	stop := r.beside(ctx)
 	kinds := []kind{{"webhook", r.webhook}, {"insert", r.insert}, {"bare", r.bareHook}}
 	got, err := r.inTurn(ctx, webhooksAtOnce, webhooksPerRound, kinds, func(context.Context, int) error { return nil })
 	perSecond, failed := stop()
@@ -73,7 +70,7 @@ func (r *run) webhooks(ctx context.Context, report map[string]any) error {
 
 // beside runs charges until it is stopped, which answers how many a second there
 // were and what went wrong with them. It begins when the first is done.
-func (r *run) beside(ctx context.Context) (stop func() (float64, error), err error) {
+func (r *run) beside(ctx context.Context) (stop func() (float64, error)) {
 	own, cancel := context.WithCancel(ctx)
 	var (
 		done    atomic.Int64
@@ -105,7 +102,7 @@ func (r *run) beside(ctx context.Context) (stop func() (float64, error), err err
 			return perSecond, fmt.Errorf("charge beside the webhooks: %w", *failed)
 		}
 		return perSecond, nil
-	}, nil
+	}
 }
 
 // webhook sends one signed message, as Shopify does.

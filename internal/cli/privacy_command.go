@@ -173,7 +173,7 @@ func verifyCertificate(ctx context.Context, e env, args []string) error {
 	}
 	from := e.in
 	if *path != "" {
-		file, err := os.Open(*path) //nolint:gosec // G304: a file that the caller names
+		file, err := os.Open(*path)
 		if err != nil {
 			return err
 		}

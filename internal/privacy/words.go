@@ -5,10 +5,12 @@ import (
 	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
+	"fmt"
 	"net/url"
 	"slices"
 	"strings"
 	"unicode"
+	"unicode/utf16"
 )
 
 // Words are the texts by which a person is recognised.
@@ -190,8 +192,9 @@ func escaped(text string) string {
 			b.WriteRune(r)
 			continue
 		}
-		b.WriteString(`\u`)
-		b.WriteString(hex.EncodeToString([]byte{byte(r >> 8), byte(r)}))
+		for _, unit := range utf16.AppendRune(nil, r) {
+			fmt.Fprintf(&b, `\u%04x`, unit)
+		}
 	}
 	return b.String()
 }

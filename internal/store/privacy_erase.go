@@ -280,7 +280,7 @@ func (s *Store) books(ctx context.Context, id string, at time.Time) (string, err
 			_, _ = sum.Write(binary.BigEndian.AppendUint32(nil, uint32(len(text)))) //nolint:gosec // G115: a column's length; a hash takes everything
 			_, _ = sum.Write([]byte(text))
 		}
-		_, _ = sum.Write(binary.BigEndian.AppendUint64(nil, uint64(minor))) //nolint:gosec // G115: the same bits, as above
+		_, _ = sum.Write(binary.BigEndian.AppendUint64(nil, uint64(minor)))
 		return nil
 	})
 	return hex.EncodeToString(sum.Sum(nil)), err

@@ -209,6 +209,7 @@ func TestEveryDataKeyIsRewrapped(t *testing.T) {
 	require.NoError(t, err)
 	_, err = b.ExportSent(t.Context(), ref.ID)
 	require.NoError(t, err)
+	b.asks(app.CustomersRedact, app.Request{Email: "ada@example.com"}) // waits, with a key of its own
 	rows, err := b.pool.Query(t.Context(), `SELECT table_name::text FROM information_schema.columns WHERE table_schema = 'public' AND column_name = 'wrapped_key'`)
 	require.NoError(t, err)
 	tables, err := pgx.CollectRows(rows, pgx.RowTo[string])

@@ -20,11 +20,11 @@ import (
 var _ login.Invitations = (*store.Store)(nil)
 
 // invited adds somebody with an invitation and answers its token.
-func (h *house) invited(name string, role access.Role) (id string, token access.Token) {
+func (h *house) invited(name string) (id string, token access.Token) {
 	h.t.Helper()
 	token = access.NewToken()
 	id, err := h.AddUser(h.t.Context(), audit.Actor{Name: "test"}, access.NewUser{
-		Name: name, Role: role, Password: access.NewPasswords(cost(), 1).Unknown(),
+		Name: name, Role: access.Operator, Password: access.NewPasswords(cost(), 1).Unknown(),
 		Invitation: &access.NewInvitation{Hash: token.Hash(), TOTP: access.NewTOTPKey(), For: access.InvitedFor},
 	})
 	require.NoError(h.t, err)
@@ -69,7 +69,7 @@ func TestJoining(t *testing.T) {
 	t.Run("an invited person chooses password and authenticator, and comes in with them", func(t *testing.T) {
 		t.Parallel()
 		h := furnish(t)
-		_, token := h.invited("ada", access.Operator)
+		_, token := h.invited("ada")
 		b := h.browser()
 		b.password("ada", password).says(http.StatusUnauthorized)
 		key, _ := b.joins(token)
@@ -81,13 +81,13 @@ func TestJoining(t *testing.T) {
 	t.Run("a link works once, and not for ever", func(t *testing.T) {
 		t.Parallel()
 		h := furnish(t)
-		_, token := h.invited("ada", access.Operator)
+		_, token := h.invited("ada")
 		h.browser().joins(token)
 		again := h.browser()
 		again.get("/console/join/" + token.Reveal()).leads("/console/join")
 		again.get("/console/join").says(http.StatusGone, "not valid any more")
 
-		_, token = h.invited("eve", access.Operator)
+		_, token = h.invited("eve")
 		h.wait(access.InvitedFor)
 		late := h.browser()
 		late.get("/console/join/" + token.Reveal()).leads("/console/join")
@@ -97,7 +97,7 @@ func TestJoining(t *testing.T) {
 	t.Run("a new invitation ends the one before, and keeping somebody out ends both", func(t *testing.T) {
 		t.Parallel()
 		h := furnish(t)
-		id, first := h.invited("ada", access.Operator)
+		id, first := h.invited("ada")
 		second := access.NewToken()
 		again := access.NewInvitation{Hash: second.Hash(), TOTP: access.NewTOTPKey(), For: time.Hour}
 		require.NoError(t, h.Invite(t.Context(), audit.Actor{Name: "test"}, id, again))
@@ -114,7 +114,7 @@ func TestJoining(t *testing.T) {
 	t.Run("nothing counts before the code is right", func(t *testing.T) {
 		t.Parallel()
 		h := furnish(t)
-		_, token := h.invited("ada", access.Operator)
+		_, token := h.invited("ada")
 		b := h.browser()
 		b.get("/console/join/" + token.Reveal())
 		shown := b.get("/console/join")
@@ -141,7 +141,7 @@ func TestJoining(t *testing.T) {
 func TestRecoveryCodes(t *testing.T) {
 	t.Parallel()
 	h := furnish(t)
-	_, token := h.invited("ada", access.Operator)
+	_, token := h.invited("ada")
 	key, codes := h.browser().joins(token)
 
 	// try brings a person to their recovery code.

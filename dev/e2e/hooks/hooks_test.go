@@ -76,7 +76,7 @@ func TestRemovedSubscription(t *testing.T) {
 	filled := w.count(`SELECT count(*) FROM shopify_deliveries WHERE webhook_id LIKE 'backfill:%'`)
 	require.Equal(t, len(unheard)+1, filled)
 	require.Len(t, w.mails(), 2)
-	t.Logf("PROOF removed subscription: %d removed, %d made again; orders: %d heard, %d missed or late, %d filled in, 0 twice",
+	t.Logf("PROOF 4.guardian ok %d removed, %d made again; orders: %d heard, %d missed or late, %d filled in, 0 twice",
 		len(missed()), len(found.Made), len(heard)+1, len(unheard)+1, filled)
 }
 
@@ -154,7 +154,7 @@ func TestWebhookReplayed(t *testing.T) {
 	log, err := os.ReadFile(w.log)
 	require.NoError(t, err)
 	require.Equal(t, 1, strings.Count(string(log), `"webhook_id":"replayed","repeat":false`))
-	t.Logf("PROOF webhook replayed: %d sent at once, %d answered 200, %d row, acted on %d time", replays, len(statuses), rows, acted)
+	t.Logf("PROOF 4.replay ok %d sent at once, %d answered 200, %d row, acted on %d time", replays, len(statuses), rows, acted)
 }
 
 // post sends the message as Shopify does and answers the status.

@@ -57,12 +57,10 @@ func isCA(c *x509.Certificate) {
 	c.IsCA, c.BasicConstraintsValid, c.KeyUsage = true, true, x509.KeyUsageCertSign
 }
 
-func newCA(t *testing.T, name string, changes ...change) authority {
+func newCA(t *testing.T, name string) authority {
 	t.Helper()
 	key, c := newKey(t), template(t, name)
-	for _, apply := range append([]change{isCA}, changes...) {
-		apply(c)
-	}
+	isCA(c)
 	return authority{cert: sign(t, c, c, key.Public(), key), key: key}
 }
 
