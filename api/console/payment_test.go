@@ -269,7 +269,7 @@ func TestAct(t *testing.T) {
 		require.Len(t, h.runs.heard, 1)
 		require.Contains(t, h.runs.heard[0], "operator-resolve ")
 		require.Equal(t, []string{"operator payment.applied payment " + s.ID, "operator payment.resolve payment " + s.ID}, h.trail()[:2]) // the newest first
-		h.get(access.Finance, where).shows(http.StatusOK).lacks("Done: resolve") // somebody else pressed it
+		h.get(access.Finance, where).shows(http.StatusOK).lacks("Done: resolve")                                                          // somebody else pressed it
 	})
 	t.Run("each verb wakes the run by its own message", func(t *testing.T) {
 		t.Parallel()

@@ -87,7 +87,7 @@ func joins(t *testing.T, w *world) {
 	b.visit(w.PayURL + "/console")
 	b.sees("Sign in")
 	b.soundInAll("login")
-	b.passes("clara", clarasPassword)
+	b.passes(clarasPassword)
 	b.sees("Enter your code")
 	b.soundInAll("login-code")
 	b.fill("code", w.authenticator(t, secret))
@@ -99,7 +99,7 @@ func joins(t *testing.T, w *world) {
 	b.press("Sign out everywhere")
 	b.sees("Sign in", "You are signed out.")
 
-	b.passes("clara", clarasPassword)
+	b.passes(clarasPassword)
 	b.sees("Enter your code")
 	b.press("I do not have my authenticator")
 	b.sees("Use a recovery code")
@@ -111,10 +111,10 @@ func joins(t *testing.T, w *world) {
 	b.sees("clara", "9 recovery codes are left.", "password and recovery code")
 }
 
-// passes gives name and password, and waits for the answer's page.
-func (b *tab) passes(name, password string) {
+// passes gives Clara's name and a password, and waits for the answer's page.
+func (b *tab) passes(password string) {
 	b.Helper()
-	b.fill("name", name)
+	b.fill("name", "clara")
 	b.fill("password", password)
 	_, err := ask[bool](b, `(document.documentElement.dataset.left = "yes", true)`)
 	require.NoError(b, err)
@@ -182,14 +182,14 @@ func refusals(t *testing.T, w *world) {
 	for !strings.Contains(guesser.text(), "Too many tries.") {
 		guesses++
 		require.Less(t, guesses, 12, "a guesser is slowed")
-		guesser.passes("clara", fmt.Sprintf("guess number %d", guesses))
+		guesser.passes(fmt.Sprintf("guess number %d", guesses))
 	}
 	guesser.answered(http.StatusTooManyRequests)
 	guesser.soundInAll("login-slowed")
-	guesser.passes("clara", clarasPassword)
+	guesser.passes(clarasPassword)
 	guesser.sees("Sign in", "Too many tries.")
 	w.Clock.Skip(20 * time.Minute) // longer than any wait
-	guesser.passes("clara", clarasPassword)
+	guesser.passes(clarasPassword)
 	guesser.sees("Enter your code")
 	t.Logf("PROOF 7.refusals ok %d requests of a wrong role 403 and in the audit, a form without token 403, a guesser slowed after %d guesses", refused, guesses)
 }

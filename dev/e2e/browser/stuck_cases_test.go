@@ -86,13 +86,15 @@ func slowly(s *stuckStory) []stuckCase {
 			"a hold about to end", as(held), answers{
 				"The hold is about to end", "The shop knows that the money is held, and the merchant has neither captured nor voided it.",
 				"Held at the provider, not taken. It is the buyer's again when the hold ends", "The merchant captures the hold in 12 h",
-				"The merchant, who captures the order in the shop's admin before that", []string{note},
+				"The merchant, who captures the order in the shop's admin before that",
+				[]string{note},
 			}, note, func(s *stuckStory) { require.Len(s, s.show().Actions, 1) },
 		},
 		{
 			"no proof at the deadline", as(doubt), answers{
 				"Payment in doubt", "We asked the payment provider to move money and have no proof", "Money may have moved. Nothing is sent again.",
-				"Proof of what", "The provider's support, with the references", []string{happened, notDone, retry, expire, note},
+				"Proof of what", "The provider's support, with the references",
+				[]string{happened, notDone, retry, expire, note},
 			}, happened, func(s *stuckStory) {
 				s.told(s.T, s.session.ID, shopify.StateResolved)
 				require.Equal(s, payment.NobodyNeeded, s.show().Operator)
@@ -134,8 +136,9 @@ func atTheProvider() []stuckCase {
 				s.presses()
 				return s.try(payment.OpCharge, payment.Doubtful)
 			}, answers{
-				"Finding out", "A request went to the provider and its answer has not come.", "Most likely none has moved: the request only asks for the page to pay on",
-				"Proof of what stripe did We look it up at least every half hour.", "Nobody: it goes on by itself", []string{happened, notDone, retry, expire, note},
+				"Finding out", "A request went to the provider and its answer has not come.", "The request asks for the page to pay on, and we have not sent the buyer there. Nothing is sent again before we know.",
+				"Proof of what stripe did We look it up at least every half hour.", "Nobody: it goes on by itself",
+				[]string{happened, notDone, retry, expire, note},
 			}, retry, opened,
 		},
 		{
@@ -146,7 +149,8 @@ func atTheProvider() []stuckCase {
 				return s.try(payment.OpCharge, payment.Allocated)
 			}, answers{
 				"The provider does not take the request", "The provider is away, or asks us to wait. The request was certainly not carried out", "Nothing was taken.",
-				"The next try at stripe", "Nobody: it goes on by itself", []string{retry, expire, note},
+				"The next try at stripe", "Nobody: it goes on by itself",
+				[]string{retry, expire, note},
 			}, retry, opened,
 		},
 		{
@@ -168,7 +172,8 @@ func atTheProvider() []stuckCase {
 				return s.await("told pending", func(d payment.Details) bool { return !d.PendingAt.IsZero() })
 			}, answers{
 				"The provider is working on it", "The provider says that it processes the buyer's money.", "On its way; neither taken nor refused yet.",
-				"stripe finishes", "Nobody: the shop knows that the payment is pending", []string{retry, expire, note},
+				"stripe finishes", "Nobody: the shop knows that the payment is pending",
+				[]string{retry, expire, note},
 			}, note, func(s *stuckStory) { require.Equal(s, payment.Processing, s.show().State) },
 		},
 		{
@@ -205,7 +210,8 @@ func afterwards() []stuckCase {
 				return s.await("decided", func(d payment.Details) bool { return d.Final == payment.Resolve })
 			}, answers{
 				"Telling the shop", "The answer is decided and does not change. The shop has not confirmed it", "Taken. It is with the merchant.",
-				"The shop confirms our answer in 47 h", "Nobody: it goes on by itself", []string{retry, note},
+				"The shop confirms our answer in 47 h", "Nobody: it goes on by itself",
+				[]string{retry, note},
 			}, retry, func(s *stuckStory) { s.told(s.T, s.session.ID, shopify.StateResolved) },
 		},
 		{
@@ -216,7 +222,8 @@ func afterwards() []stuckCase {
 				return s.needs(payment.ResolveRefused)
 			}, answers{
 				"Shop refused a paid order", "The buyer has paid, and the shop refused our answer that says so.", "The money is with the merchant. Unless you decide, it goes back",
-				"Somebody decides in 23 h", "The merchant", []string{giveBack, byHand, retry, note},
+				"Somebody decides in 23 h", "The merchant",
+				[]string{giveBack, byHand, retry, note},
 			}, byHand, func(s *stuckStory) {
 				s.await("settled", func(d payment.Details) bool { return !d.ClosedAt.IsZero() && d.Operator == payment.NobodyNeeded })
 			},
@@ -234,7 +241,8 @@ func afterwards() []stuckCase {
 				return s.try(payment.OpRefund, payment.Doubtful)
 			}, answers{
 				"Finding out", "A request went to the provider and its answer has not come.", "It is back with the buyer, or still where it was. Nothing is sent again before we know",
-				"Proof of what stripe did", "Nobody: it goes on by itself", []string{happened, notDone, retry, note},
+				"Proof of what stripe did", "Nobody: it goes on by itself",
+				[]string{happened, notDone, retry, note},
 			}, note, func(s *stuckStory) {
 				s.await("refunded", func(d payment.Details) bool { return d.State == payment.PartiallyRefunded })
 			},
@@ -246,7 +254,8 @@ func afterwards() []stuckCase {
 				return s.needs(payment.Disputed)
 			}, answers{
 				"Payment disputed", "The buyer disputes this payment with the bank.", "The disputed amount is taken back until the dispute is decided.",
-				"Dispute: how it ends", "The merchant, who must answer the dispute", []string{byHand, note},
+				"Dispute: how it ends", "The merchant, who must answer the dispute",
+				[]string{byHand, note},
 			}, note, func(s *stuckStory) { require.Equal(s, payment.Disputed, s.show().Operator) },
 		},
 		{
