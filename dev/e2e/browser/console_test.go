@@ -17,15 +17,17 @@ var anID = regexp.MustCompile(`[0-9a-f]{8}-[0-9a-f-]{27}`)
 
 // knownPages must be met on a walk: without them it has met nothing.
 var knownPages = map[string]string{ // pattern to a text of the page
-	"/console/payments":         "Id or amount",
-	"/console/payments/:id":     "Where the money is",
-	"/console/payments/:id/act": "Kept in the vault",
-	"/console/accounts":         "Last verified",
-	"/console/deliveries":       "Providers’ signed messages",
-	"/console/audit":            "in a chain of hashes",
-	"/console/people":           "Who may come in",
-	"/console/people/:id":       "Signed in",
-	"/console/me":               "Where you are signed in",
+	"/console/payments":           "Id or amount",
+	"/console/payments/:id":       "Where the money is",
+	"/console/payments/:id/act":   "Kept in the vault",
+	"/console/accounts":           "Last verified",
+	"/console/deliveries":         "signed messages and what became of them",
+	"/console/deliveries/shopify": "No payment depends on them",
+	"/console/erasures":           "Nobody is named here",
+	"/console/audit":              "in a chain of hashes",
+	"/console/people":             "Who may come in",
+	"/console/people/:id":         "Signed in",
+	"/console/me":                 "Where you are signed in",
 }
 
 // perPattern is how many pages of one pattern a walk looks at; one for each thing

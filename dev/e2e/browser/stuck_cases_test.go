@@ -266,6 +266,7 @@ func afterwards() []stuckCase {
 				})
 				require.NoError(s, err)
 				require.True(s, answer.Accepted)
+				s.hand("/_settle/" + s.refunded() + "?result=failed")
 				return s.needs(payment.RefundFailed)
 			}, answers{
 				"Refund failed late", "The payment provider had accepted a refund, the shop was told that it is done, and then the provider gave it up.",
@@ -274,6 +275,22 @@ func afterwards() []stuckCase {
 			}, note, func(s *stuckStory) { require.Equal(s, payment.RefundFailed, s.show().Operator) },
 		},
 	}
+}
+
+// refunded waits until the shop was told of a refund, and answers its name at the provider.
+func (s *stuckStory) refunded() string {
+	s.Helper()
+	require.Eventually(s, func() bool {
+		moves, err := s.Service.Store.ListMoves(s.Context(), s.id)
+		return err == nil && len(moves) == 1 && !moves[0].ToldAt.IsZero()
+	}, 2*patience, 50*time.Millisecond, "the shop is told of the refund")
+	for _, a := range s.show().Attempts {
+		if a.Operation == payment.OpRefund {
+			return a.Ref
+		}
+	}
+	s.Fatal("the payment has no refund")
+	return ""
 }
 
 // wrongKey gives the shop's account at Stripe a key that Stripe does not know,
