@@ -161,7 +161,7 @@ func (h *Handler) guard(next echo.HandlerFunc) echo.HandlerFunc {
 func (h *Handler) stranger(c echo.Context) error {
 	return h.views.message(c, http.StatusUnauthorized, message{
 		frame: frame{Title: "Open the app from your Shopify Admin"}, Bad: true,
-		Text: "Here is only who comes from there, for two hours each time. Nothing was changed.",
+		Text: "These settings open only from there, for two hours each time. Nothing was changed.",
 		Help: "In the Shopify Admin: Settings, Apps, then this app.",
 	})
 }

@@ -111,6 +111,7 @@ func (w *world) operator(t *testing.T, args ...string) string {
 
 // appInstalled is the whole life of the app at a shop.
 func appInstalled(t *testing.T, w *world) {
+	w = w.alone()
 	m := merchant{w.open(t)}
 	m.installs(shopify.PaymentsApp, "tillflow", "write_payment_sessions")
 	m.sees(settingUp, "To take payments", "This opens once an account is connected.")
@@ -153,6 +154,8 @@ func appInstalled(t *testing.T, w *world) {
 	w.buys(t, "Card")
 	w.noted(t)
 	m.quiet()
+	t.Logf("PROOF 1 ok a shop installs, connects Stripe and the sandbox, pays, leaves and comes back: %d pages opened or buttons pressed, %d pages audited in %d looks",
+		w.tally.steps.Load(), w.tally.pages.Load(), w.tally.looks.Load())
 }
 
 // refusedWithoutApp: a shop without the app starts nothing, and is told why.

@@ -171,7 +171,7 @@ func (m merchant) arranges() {
 	m.press("Add")
 	m.sees("Options", "Buyers from CH")
 	m.fills("p-false--CH-"+card.ID, "")
-	m.do(chromedp.Click(chromedp.Search(`//h3[normalize-space(.)="Buyers from CH"]/following-sibling::p/button`), chromedp.NodeVisible))
+	m.do(chromedp.Click(chromedp.Search(`//h3[normalize-space(.)="Buyers from CH"]/following-sibling::p/button[1]`), chromedp.NodeVisible))
 	m.sees("Options", "The options are set.")
 	m.shown("settings-options")
 	m.press("Drop this line")

@@ -145,6 +145,7 @@ func ask[T any](b *tab, expression string) (T, error) {
 // visit types an address.
 func (b *tab) visit(address string) {
 	b.Helper()
+	b.world.tally.steps.Add(1)
 	b.do(chromedp.Navigate(address))
 }
 
@@ -213,6 +214,7 @@ func (b *tab) answers(part string) []int64 {
 // press clicks the button or link whose text begins with the label.
 func (b *tab) press(label string) {
 	b.Helper()
+	b.world.tally.steps.Add(1)
 	b.do(chromedp.Click(chromedp.Search(fmt.Sprintf(`//*[self::button or self::a][starts-with(normalize-space(.), %q)]`, label)), chromedp.NodeVisible))
 }
 
@@ -234,7 +236,9 @@ func (b *tab) keep(name string) {
 		faults := steady(b, chromedp.Evaluate[[]string](audit))
 		b.picture(fmt.Sprintf("%s-%d", name, px))
 		require.Empty(b, faults, "%s at %d px (%s)", name, px, b.at())
+		b.world.tally.looks.Add(1)
 	}
+	b.world.tally.pages.Add(1)
 	b.quiet()
 }
 

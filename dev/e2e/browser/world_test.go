@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -30,7 +31,14 @@ type world struct {
 	*stack.Stack
 	browser context.Context // of chromedp: tabs are opened below it
 	shots   string
+	tally   tally
 }
+
+// tally counts what a story does in its windows.
+type tally struct{ steps, pages, looks atomic.Int64 }
+
+// alone is the same world with a tally of its own.
+func (w *world) alone() *world { return &world{Stack: w.Stack, browser: w.browser, shots: w.shots} }
 
 // TestMain empties the folder of pictures once: the tests below fill it together.
 func TestMain(m *testing.M) {

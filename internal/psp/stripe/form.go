@@ -17,7 +17,7 @@ func (*Connector) Form() psp.Form {
 			},
 			{
 				Name: credentialWebhook, Label: "Signing secret of the webhook", Secret: true, Max: maxCredential,
-				Help: "Begins with whsec_. Stripe shows it at the webhook endpoint that you add for the address above. While you roll it, give the new and the old one with a comma between.",
+				Help: "Begins with whsec_. Stripe shows it at the webhook endpoint that you add for our address. While you roll it, give the new and the old one with a comma between.",
 			},
 		},
 	}
