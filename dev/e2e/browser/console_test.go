@@ -7,9 +7,14 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/chromedp/chromedp"
 	"github.com/stretchr/testify/require"
+
+	"tillflow/dev/stack"
+	"tillflow/internal/privacy"
+	"tillflow/standin/shopify"
 )
 
 // anID stands in the address of one payment, person or attempt.
@@ -24,6 +29,7 @@ var knownPages = map[string]string{ // pattern to a text of the page
 	"/console/deliveries":         "signed messages and what became of them",
 	"/console/deliveries/shopify": "No payment depends on them",
 	"/console/erasures":           "Nobody is named here",
+	"/console/erasures/:id":       "The law’s last moment",
 	"/console/audit":              "in a chain of hashes",
 	"/console/people":             "Who may come in",
 	"/console/people/:id":         "Signed in",
@@ -33,6 +39,21 @@ var knownPages = map[string]string{ // pattern to a text of the page
 // perPattern is how many pages of one pattern a walk looks at; one for each thing
 // that may be pressed.
 var perPattern = map[string]int{"/console/payments/:id": 3, "/console/payments/:id/act": 5}
+
+// forgets: a buyer wishes to be forgotten, so that there is an erasure to look at.
+func (w *world) forgets(t *testing.T) {
+	t.Helper()
+	wish := fmt.Sprintf(`{"shop_id":1,"shop_domain":%q,"customer":{"id":21,"email":"somebody@example.com"},"orders_to_redact":[]}`, stack.Shop)
+	sent, err := w.Shopify.RaiseWebhook(shopify.WebhookRequest{
+		Shop: stack.Shop, Topic: "customers/redact", App: shopify.PaymentsApp, Payload: []byte(wish),
+	})
+	require.NoError(t, err)
+	require.Len(t, sent, 1)
+	require.Eventually(t, func() bool {
+		list, err := w.Service.Store.PrivacyRequests(t.Context(), false, 10)
+		return err == nil && len(list) == 1 && (list[0].State == privacy.Done || list[0].Trouble != privacy.NoTrouble)
+	}, 2*patience, 100*time.Millisecond, "the erasure comes to an end, or to a person")
+}
 
 // enter signs in as a role, by the button that only the development stack has.
 func (w *world) enter(t *testing.T, role string) *tab {
@@ -57,6 +78,7 @@ func pattern(address string) string {
 // walk opens every page of the console that links lead to, so that a page which
 // is added tomorrow is looked at without anybody thinking of it here.
 func walk(t *testing.T, w *world) {
+	w.forgets(t)
 	b := w.enter(t, "admin")
 	queue, seen, met := []string{w.PayURL + "/console/payments"}, map[string]bool{}, map[string]int{}
 	nav := steady(b, chromedp.Evaluate[[]string](`[...document.querySelectorAll("header a[href]")].map((a) => a.href)`))
@@ -95,12 +117,12 @@ func walk(t *testing.T, w *world) {
 	t.Logf("PROOF 7.pages ok %d kinds of pages, %d pages, axe-core looked at %d rules, the keyboard at %d controls", kinds, len(seen), rules, stops)
 }
 
-// consoleLinks are the pages that the page leads to.
+// consoleLinks are the pages that the page leads to; a certificate is a file.
 func consoleLinks(w *world, b *tab) []string {
 	b.Helper()
 	links := steady(b, chromedp.Evaluate[[]string](`[...document.querySelectorAll("a[href]")].map((a) => a.href.split("#")[0])`))
 	return slices.DeleteFunc(links, func(a string) bool {
-		return !strings.HasPrefix(a, w.PayURL+"/console/") || strings.Contains(a, "/console/login")
+		return !strings.HasPrefix(a, w.PayURL+"/console/") || strings.Contains(a, "/console/login") || strings.HasSuffix(a, "/certificate")
 	})
 }
 
