@@ -130,9 +130,13 @@ func (w *world) checkouts() []stripe.CheckoutEntry {
 func everyday(t *testing.T, w *world) {
 	operator := w.open(t)
 	operator.visit(w.ControlURL)
-	for _, button := range []string{"Send the next webhook twice", "Let the webhook overtake the reply", "Throttle our answers"} {
-		operator.press(button)
-		operator.sees(control, "Armed: ")
+	for _, arm := range []struct{ button, name string }{
+		{"Send the next webhook twice", "Webhook twice"},
+		{"Let the webhook overtake the reply", "Webhook before reply"},
+		{"Throttle our answers", "Shopify throttles"},
+	} {
+		operator.press(arm.button)
+		operator.sees(control, "Armed: "+arm.name) // by name: the page being left says Armed too
 	}
 	b := w.open(t)
 	session := w.order(t, shopify.SessionRequest{Amount: "88.00", Test: true})
