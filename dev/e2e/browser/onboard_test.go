@@ -172,6 +172,10 @@ func (m merchant) arranges() {
 	m.sees("Options", "Buyers from CH")
 	m.fills("p-false--CH-"+card.ID, "")
 	m.do(chromedp.Click(chromedp.Search(`//h3[normalize-space(.)="Buyers from CH"]/following-sibling::p/button[1]`), chromedp.NodeVisible))
+	require.Eventually(m, func() bool { // the page being left says "set" too, but has Card's place of before
+		hidden, err := ask[bool](m.tab, `document.getElementById("p-false--CH-`+card.ID+`").defaultValue === ""`)
+		return err == nil && hidden
+	}, patience, 30*time.Millisecond, "the Swiss do not see Card")
 	m.sees("Options", "The options are set.")
 	m.shown("settings-options")
 	m.press("Drop this line")
