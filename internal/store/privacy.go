@@ -100,14 +100,14 @@ const requestPayments = `
 	SELECT p.id FROM privacy_requests r JOIN payments p ON p.shop = r.shop AND p.received_at <= r.received_at WHERE r.id = @id AND r.whole`
 
 // openPayments is which of them are not over: the answer is owed or a move of
-// their money is under way, or a success may still appear. A hold that nobody has
-// captured, a fee that is still looked for and a dispute do not need to know the
-// person.
+// their money is under way, or a success may still appear after an attempt that
+// ended without money. A hold that nobody has captured, a dispute and a fee that is
+// still looked for do not need to know the person, though they are watched as well.
 const openPayments = `
 	SELECT count(*) FROM payments p WHERE p.id IN (` + requestPayments + `) AND (
 		p.closed_at IS NULL
-		OR p.watch_at IS NOT NULL AND EXISTS (SELECT FROM attempts a JOIN operations o ON o.id = a.operation_id
-		   WHERE a.payment_id = p.id AND o.kind = 'charge' AND a.state IN ('declined', 'closed', 'not_done'))
+		OR p.watch_at IS NOT NULL AND EXISTS (SELECT FROM operations o JOIN attempts a ON a.operation_id = o.id
+			WHERE o.payment_id = p.id AND o.kind = 'charge' AND a.state IN ('declined', 'closed', 'not_done'))
 		OR EXISTS (SELECT FROM move_sessions m WHERE m.payment_id = p.id AND m.closed_at IS NULL)
 		OR EXISTS (SELECT FROM operations o WHERE o.payment_id = p.id AND o.state = 'open' AND o.origin = 'ours' AND o.kind <> 'charge'))`
 

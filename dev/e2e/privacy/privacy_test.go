@@ -59,6 +59,7 @@ func TestErasure(t *testing.T) {
 	after = w.look(t, words)
 	require.Empty(t, after.found)
 	require.Positive(t, after.payloads)
+	require.Positive(t, after.logs)
 	require.Positive(t, after.mails)
 	require.Equal(t, books, w.books(t), "amounts and ledger are what they were")
 	w.vaultClosed(t, id, neighbour)

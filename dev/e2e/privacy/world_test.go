@@ -72,7 +72,7 @@ func open(t *testing.T) *world {
 		Settings: map[string]string{
 			"TIMING": timing, "SWEEP_EVERY": "1s", "SWEEP_AFTER": "1s",
 			"PRIVACY_LOGS": filepath.Join(dir, "service.log"), "PRIVACY_MAILS": filepath.Join(dir, "mail.json"),
-			"PRIVACY_OPERATOR_MAIL": operator, "PRIVACY_LOOK_MAX": "30m",
+			"OPERATOR_MAIL": operator, "PRIVACY_LOOK_MAX": "30m",
 		},
 	})
 	require.NoError(t, err)
@@ -149,8 +149,17 @@ func (w *world) state(t *testing.T, id, state, trouble string) {
 		return w.is("SELECT state = $2 AND operator = $3 FROM privacy_requests WHERE id = $1", id, state, trouble)
 	}
 	if !assertSoon(is) {
-		require.Fail(t, "the request never was "+state+" "+trouble, w.runs(t, "privacy", "show", id))
+		require.Fail(t, "the request never was "+state+" "+trouble, w.runs(t, "privacy", "show", id)+w.unfinished(t))
 	}
+}
+
+// unfinished says what of each payment is not over, for whoever reads a failure.
+func (w *world) unfinished(t *testing.T) string {
+	t.Helper()
+	return one[string](t, w, `SELECT coalesce(string_agg(concat_ws(' ', external_id, state, 'closed', closed_at, 'watch', watch_at,
+		(SELECT string_agg(concat_ws(' ', 'move', m.external_id, m.closed_at), ', ') FROM move_sessions m WHERE m.payment_id = p.id),
+		(SELECT string_agg(concat_ws(' ', 'operation', o.kind, o.state, o.origin), ', ') FROM operations o WHERE o.payment_id = p.id)), E'\n'), '')
+		FROM payments p`)
 }
 
 func assertSoon(is func() bool) bool {
