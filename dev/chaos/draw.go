@@ -37,9 +37,15 @@ func Draw(seed uint64) Story {
 	return a.story
 }
 
-// leading is the cell that a seed leads with.
+// leading is the cell that a seed leads with. Those that a story only meets with
+// luck are led with twice as often.
 func leading(seed uint64) Cell {
 	all := Cells()
+	for _, c := range Cells() {
+		if c.On == runOfBack || c.On == disputeClosed {
+			all = append(all, c)
+		}
+	}
 	return all[(seed*stride)%uint64(len(all))]
 }
 

@@ -66,9 +66,9 @@ func (a *author) silence() {
 // telling is a plot at whose end, or in which, Shopify is told something.
 func (a *author) telling(mutation string) []Step {
 	switch mutation {
-	case reject: // nobody pays after all
+	case reject: // nobody pays after all; the decision falls long after the last step, and faults are lifted soon after it
 		s := a.alone(a.anyKind())
-		return []Step{{Do: Begin, Sale: s}, {Do: Choose, Sale: s}, {Do: Leave, Sale: s}}
+		return []Step{{Do: Begin, Sale: s}, {Do: Choose, Sale: s}, {Do: Leave, Sale: s}, {Do: Await, Sale: s, N: 16}}
 	case pend:
 		return a.debit(one(a, "delayed_success", "delayed_failure"))
 	case tokenRefresh:

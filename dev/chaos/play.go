@@ -36,7 +36,11 @@ func (s *scene) play(ctx context.Context) error {
 			break
 		}
 		under.Go(func() {
-			ctx, cancel := context.WithTimeout(ctx, stepLimit)
+			limit := stepLimit
+			if step.Do == Await && step.N > 0 {
+				limit = time.Duration(step.N) * time.Second
+			}
+			ctx, cancel := context.WithTimeout(ctx, limit)
 			defer cancel()
 			outcome := "done"
 			if err := s.do(ctx, i+1, step); err != nil {
