@@ -212,7 +212,7 @@ func afterwards() []stuckCase {
 				"Telling the shop", "The answer is decided and does not change. The shop has not confirmed it", "Taken. It is with the merchant.",
 				"The shop confirms our answer in 47 h", "Nobody: it goes on by itself",
 				[]string{retry, note},
-			}, retry, func(s *stuckStory) { s.told(s.T, s.session.ID, shopify.StateResolved) },
+			}, note, func(s *stuckStory) { s.told(s.T, s.session.ID, shopify.StateResolved) },
 		},
 		{
 			"a shop that refuses the answer", func(s *stuckStory) payment.Details {
