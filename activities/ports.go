@@ -22,13 +22,15 @@ type Records interface {
 	BeginCheckout(ctx context.Context, paymentID string) (payment.Send, error)
 	// BeginMove does the same for an operation on money that exists.
 	BeginMove(ctx context.Context, operationID string) (payment.Send, error)
-	// MarkSent notes one more send of a begun attempt.
-	MarkSent(ctx context.Context, attemptID string) error
+	// MarkSent notes one more send of a begun attempt and answers how many there
+	// are. Whoever knows of fewer sends than there are is late: payment.Conflict.
+	MarkSent(ctx context.Context, attemptID string, sends int) (int, error)
 	// LoadAttempt reads an attempt as a Send.
 	LoadAttempt(ctx context.Context, attemptID string) (payment.Send, error)
-	// NotSent notes that the only send of a begun attempt certainly never reached
-	// the provider: sent goes back to allocated. Any other state is left alone.
-	NotSent(ctx context.Context, attemptID, code string) error
+	// NotSent notes that the last of that many sends certainly never reached the
+	// provider, nor did any before it: sent goes back to allocated. Any other state
+	// is left alone, and so is a send that followed.
+	NotSent(ctx context.Context, attemptID string, sends int, code string) error
 	// Doubt notes that a call about the attempt ended without an answer.
 	Doubt(ctx context.Context, attemptID, code string) error
 	// RecordFinding records evidence and everything that follows from it: state,

@@ -47,7 +47,7 @@ func (g *Gateway) submit(ctx context.Context, line *line, call func(context.Cont
 		return payment.View{}, g.heldBack(ctx, line, err)
 	}
 	if send.Again {
-		if err := g.Records.MarkSent(ctx, send.Attempt.ID); err != nil {
+		if line.send.Sends, err = g.Records.MarkSent(ctx, send.Attempt.ID, send.Sends); err != nil {
 			land(notSent())
 			return payment.View{}, plainErr(err)
 		}
@@ -73,7 +73,7 @@ func (g *Gateway) heldBack(ctx context.Context, line *line, err error) error {
 	if line.send.Attempt.State == payment.Sent {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), noteWithin)
 		defer cancel()
-		if note := g.Records.NotSent(ctx, line.send.Attempt.ID, codeOf(err)); note != nil {
+		if note := g.Records.NotSent(ctx, line.send.Attempt.ID, line.send.Sends, codeOf(err)); note != nil {
 			g.Log.Error().Err(note).Str("attempt_id", line.send.Attempt.ID).Msg("send that was held back could not be noted, the send log stands")
 		}
 	}
@@ -156,7 +156,7 @@ func (g *Gateway) failed(ctx context.Context, line *line, fresh bool, err error)
 	switch class {
 	case payment.Unavailable, payment.RateLimited, payment.Unauthorized:
 		if fresh {
-			note = g.Records.NotSent(ctx, id, string(class))
+			note = g.Records.NotSent(ctx, id, line.send.Sends, string(class))
 		}
 	case payment.Invalid, payment.Unsupported:
 		// Decided: the provider refuses to read it, so nothing happened.

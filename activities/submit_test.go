@@ -89,6 +89,21 @@ func TestSend(t *testing.T) {
 		})
 	}
 
+	t.Run("a worker that slept through its time does not call unsent what another sent meanwhile", func(t *testing.T) {
+		t.Parallel()
+		b := setup(t, activitytest.Advisory())
+		b.acme.Script(activitytest.CallOpen, activitytest.Answer{
+			First: func() {
+				_, err := b.records.MarkSent(t.Context(), b.attempt().ID, 1)
+				require.NoError(t, err)
+			},
+			Err: payment.Errorf(payment.Unavailable, "scripted"),
+		})
+		_, err := b.open()
+		hasClass(t, payment.Unavailable, err)
+		require.Equal(t, payment.Sent, b.attempt().State, "the other send may have arrived")
+	})
+
 	for _, class := range []payment.Class{payment.Invalid, payment.Unsupported} {
 		t.Run("a fresh send that ends as "+string(class)+" is decided no", func(t *testing.T) {
 			t.Parallel()

@@ -65,6 +65,7 @@ type attemptRow struct {
 	choice    int
 	first     time.Time
 	last      time.Time
+	sends     int
 	late      time.Duration
 	evidence  []payment.EvidenceKind
 }
@@ -272,7 +273,7 @@ func (r *Records) begin(p *paymentRow, op payment.Operation, leg, operationID st
 	}
 	a := &attemptRow{
 		Attempt: payment.Attempt{ID: fmt.Sprintf("%s-%s-%d", p.ID, op, seq), Operation: op, Leg: leg, State: payment.Sent},
-		payment: p.ID, operation: operationID, key: payment.Key(p.ID, op, leg, seq), first: r.Now(), last: r.Now(),
+		payment: p.ID, operation: operationID, key: payment.Key(p.ID, op, leg, seq), first: r.Now(), last: r.Now(), sends: 1,
 	}
 	r.attempts = append(r.attempts, a)
 	r.changes++
@@ -286,28 +287,30 @@ func (r *Records) send(p *paymentRow, a *attemptRow, again bool) payment.Send {
 	}
 	return payment.Send{
 		PaymentID: p.ID, Shop: p.Shop, OperationID: a.operation, Attempt: a.Attempt, Key: a.key, Kind: p.Kind, Amount: amount,
-		Again: again, FirstSent: a.first, LastSent: a.last, Token: p.Token, DecideAt: p.DeadlineAt.Add(-r.DecideAhead),
+		Again: again, FirstSent: a.first, LastSent: a.last, Sends: a.sends, Token: p.Token, DecideAt: p.DeadlineAt.Add(-r.DecideAhead),
 	}
 }
 
 // MarkSent implements activities.Records.
-func (r *Records) MarkSent(_ context.Context, attemptID string) error {
-	return r.note("MarkSent", attemptID, func(a *attemptRow) error {
-		if a.State.Decided() {
-			return payment.Errorf(payment.Conflict, "attempt is %s", a.State)
+func (r *Records) MarkSent(_ context.Context, attemptID string, sends int) (int, error) {
+	err := r.note("MarkSent", attemptID, func(a *attemptRow) error {
+		if a.State.Decided() || a.sends != sends {
+			return payment.Errorf(payment.Conflict, "attempt is %s, sent %d times", a.State, a.sends)
 		}
 		if a.last = r.Now(); a.State == payment.Allocated {
 			a.State = payment.Sent
 		}
+		a.sends++
 		r.changes++
 		return nil
 	})
+	return sends + 1, err
 }
 
 // NotSent implements activities.Records.
-func (r *Records) NotSent(_ context.Context, attemptID, _ string) error {
+func (r *Records) NotSent(_ context.Context, attemptID string, sends int, _ string) error {
 	return r.note("NotSent", attemptID, func(a *attemptRow) error {
-		if a.State == payment.Sent {
+		if a.State == payment.Sent && a.sends == sends {
 			a.State = payment.Allocated
 			r.changes++
 		}

@@ -24,7 +24,7 @@ func TestPausedAccount(t *testing.T) {
 		h := furnish(t)
 		s := h.accept()
 		send := h.begin(s)
-		require.NoError(t, h.NotSent(t.Context(), send.Attempt.ID, payment.CodePaused))
+		require.NoError(t, h.NotSent(t.Context(), send.Attempt.ID, send.Sends, payment.CodePaused))
 		pause(h)
 		h.show(access.Viewer, s).shows(http.StatusOK, "The provider does not answer", "since 20 Nov 2026 12:00", "certainly not sent", "Nothing was taken.",
 			"the payment is rejected", "The charge at stripe was certainly not sent (account paused)", "the provider's support").lacks("Finding out")

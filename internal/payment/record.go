@@ -102,6 +102,7 @@ type Send struct {
 	Again       bool // this attempt was begun before: look before sending
 	FirstSent   time.Time
 	LastSent    time.Time
+	Sends       int    // how often it was sent, as the log says
 	Token       string // buyer's link, for return and cancel URLs
 	Description string
 	Locale      string

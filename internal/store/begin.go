@@ -169,9 +169,9 @@ func (r *record) reversalLeg(o *operationRow, parent *attemptRow, p purse) (stri
 
 const insertAttempt = `
 	INSERT INTO attempts (id, operation_id, payment_id, account_id, seq, leg, choice_seq, key, amount_minor, currency,
-	                      state, first_sent_at, last_sent_at, payment_ref)
+	                      state, first_sent_at, last_sent_at, sends, payment_ref)
 	VALUES (@id, @operation_id, @payment_id, @account_id, @seq, @leg, @choice_seq, @key, @amount_minor, @currency,
-	        @state, @now, @now, @payment_ref)`
+	        @state, @now, @now, @sends, @payment_ref)`
 
 // begin adds an attempt of an operation in state sent: from here on the
 // provider may hear of it. The sequence is the next one of the payment and
@@ -190,12 +190,12 @@ func (r *record) begin(o *operationRow, a attemptRow) (*attemptRow, error) {
 	a.Seq++
 	a.ID, a.OperationID, a.Operation, a.Origin, a.State = id, o.ID, o.Kind, ours, payment.Sent
 	a.AmountMinor, a.Currency = o.AmountMinor, o.Currency
-	a.FirstSentAt, a.LastSentAt = r.now, r.now
+	a.FirstSentAt, a.LastSentAt, a.Sends = r.now, r.now, 1
 	a.Key = payment.Key(r.p.ID, o.Kind, a.Leg, a.Seq)
 	r.batch.Queue(insertAttempt, pgx.NamedArgs{
 		"id": a.ID, "operation_id": o.ID, "payment_id": r.p.ID, "account_id": a.AccountID, "seq": a.Seq, "leg": a.Leg,
 		"choice_seq": a.ChoiceSeq, "key": a.Key, "amount_minor": a.AmountMinor, "currency": a.Currency,
-		"state": a.State, "now": r.now, "payment_ref": a.PaymentRef,
+		"state": a.State, "now": r.now, "sends": a.Sends, "payment_ref": a.PaymentRef,
 	})
 	r.attempts = append(r.attempts, &a)
 	r.noteAttempt(&a, "", line{what: "begun", after: string(a.State), detail: a.Provider + " " + a.Key})
@@ -206,36 +206,38 @@ func (r *record) send(a *attemptRow, again bool) payment.Send {
 	return payment.Send{
 		PaymentID: r.p.ID, Shop: r.p.Shop, OperationID: a.OperationID, Attempt: a.brief(), Key: a.Key,
 		Kind: r.p.Kind, Amount: money.New(a.AmountMinor, a.Currency), Again: again,
-		FirstSent: a.FirstSentAt, LastSent: a.LastSentAt, Token: r.p.Token, Description: r.p.Description,
-		Locale: r.p.Locale, DecideAt: r.p.DeadlineAt.Add(-r.s.decideAhead),
+		FirstSent: a.FirstSentAt, LastSent: a.LastSentAt, Sends: a.Sends, Token: r.p.Token,
+		Description: r.p.Description, Locale: r.p.Locale, DecideAt: r.p.DeadlineAt.Add(-r.s.decideAhead),
 	}
 }
 
-// MarkSent notes one more send of an attempt, before the send. An attempt that
-// is decided must not be sent again: payment.Conflict.
-func (s *Store) MarkSent(ctx context.Context, attemptID string) error {
+// MarkSent notes one more send of an attempt, before the send, and answers how
+// many there are. An attempt that is decided must not be sent again, and who
+// read the log before another send was noted must read it anew: payment.Conflict.
+func (s *Store) MarkSent(ctx context.Context, attemptID string, sends int) (int, error) {
 	const action = "mark sent"
 	const mark = `
 		UPDATE attempts SET last_sent_at = @now, sends = sends + 1,
 		       state = CASE state WHEN 'allocated' THEN 'sent' ELSE state END
-		WHERE id = @id AND state IN ('allocated', 'sent', 'in_doubt', 'open', 'processing')`
+		WHERE id = @id AND sends = @sends AND state IN ('allocated', 'sent', 'in_doubt', 'open', 'processing')`
 	if err := known("attempt", attemptID); err != nil {
-		return failure(action, err)
+		return 0, failure(action, err)
 	}
 	// One statement that decides nothing about money: its own row's lock is enough.
-	tag, err := s.pool.Exec(ctx, mark, pgx.NamedArgs{"id": attemptID, "now": s.now()})
+	tag, err := s.pool.Exec(ctx, mark, pgx.NamedArgs{"id": attemptID, "sends": sends, "now": s.now()})
 	if err != nil {
-		return failure(action, err)
+		return 0, failure(action, err)
 	}
-	return failure(action, oneRow("attempt")(tag))
+	return sends + 1, failure(action, oneRow("attempt")(tag))
 }
 
-// NotSent notes that the only send of a begun attempt certainly never reached
-// the provider: sent goes back to allocated. Any other state is left alone,
-// because it knows more.
-func (s *Store) NotSent(ctx context.Context, attemptID, code string) error {
+// NotSent notes that the last of that many sends of an attempt certainly never
+// reached the provider, nor did any before it: sent goes back to allocated. Any
+// other state is left alone, because it knows more. So is an attempt that was
+// sent again meanwhile: a worker that slept through its time knows nothing of it.
+func (s *Store) NotSent(ctx context.Context, attemptID string, sends int, code string) error {
 	return s.changeAttempt(ctx, "note that nothing was sent", attemptID, func(r *record, a *attemptRow) {
-		if a.State == payment.Sent {
+		if a.State == payment.Sent && a.Sends == sends {
 			r.setState(a, payment.Allocated, code)
 		}
 	})

@@ -98,6 +98,7 @@ type attemptRow struct {
 	State          payment.AttemptState
 	FirstSentAt    time.Time
 	LastSentAt     time.Time
+	Sends          int
 	Ref            string
 	PaymentRef     string
 	URL            string
@@ -211,7 +212,7 @@ const selectAttempts = `
 	SELECT a.id::text, a.operation_id::text, a.account_id::text, c.provider, o.kind AS operation, o.origin,
 	       o.parent_attempt::text, a.seq, a.leg, a.choice_seq, a.key, a.amount_minor, a.currency,
 	       coalesce(a.actual_minor, 0) AS actual_minor, coalesce(a.actual_currency, '') AS actual_currency, a.fee_booked,
-	       a.state, a.first_sent_at, a.last_sent_at, a.ref, a.payment_ref, a.url, a.expires_at, a.decline, a.code, a.decided_at,
+	       a.state, a.first_sent_at, a.last_sent_at, a.sends, a.ref, a.payment_ref, a.url, a.expires_at, a.decline, a.code, a.decided_at,
 	       a.hold_ended_at
 	FROM attempts a
 	JOIN operations o ON o.id = a.operation_id

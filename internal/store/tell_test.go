@@ -141,7 +141,7 @@ func TestDecideReject(t *testing.T) {
 			send := b.begin(s)
 			switch state {
 			case payment.Allocated:
-				require.NoError(t, b.NotSent(t.Context(), send.Attempt.ID, "x"))
+				require.NoError(t, b.NotSent(t.Context(), send.Attempt.ID, 1, "x"))
 			case payment.Doubtful:
 				require.NoError(t, b.Doubt(t.Context(), send.Attempt.ID, "x"))
 			case payment.Open, payment.Working:
