@@ -102,6 +102,8 @@ type Shop interface {
 type Due interface {
 	DueCharges(ctx context.Context, limit int) ([]payment.RunRef, error)
 	DueMoves(ctx context.Context, limit int) ([]payment.MoveRef, error)
+	// HeldBack reads charges that were held back by a pause that is over.
+	HeldBack(ctx context.Context, limit int) ([]payment.RunRef, error)
 	DueEvents(ctx context.Context, limit int) ([]payment.EventRef, error)
 	DueWatches(ctx context.Context, limit int) ([]payment.EventRef, error)
 	DueNotices(ctx context.Context, limit int) ([]payment.Notice, error)
@@ -116,6 +118,8 @@ type Runs interface {
 	// StartMove makes sure that the workflow of a capture, void, refund or reversal exists.
 	StartMove(ctx context.Context, ref payment.MoveRef) error
 	SignalEvent(ctx context.Context, ref payment.EventRef) error
+	// SignalChoice lets a charge read its row again and act on it at once.
+	SignalChoice(ctx context.Context, ref payment.RunRef) error
 	// Ended lists runs that ended unfinished within the last while.
 	Ended(ctx context.Context, within time.Duration) ([]payment.EndedRun, error)
 }

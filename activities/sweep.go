@@ -27,11 +27,11 @@ type Sweep struct {
 const batch = 200
 
 // SweepResult counts what a sweep picked up.
-type SweepResult struct{ Charges, Moves, Events, Watches, Notices, Erasures, Failed int }
+type SweepResult struct{ Charges, Moves, HeldBack, Events, Watches, Notices, Erasures, Failed int }
 
 // SweepRows starts runs that are missing (never started, terminated, failed or
-// lost with Temporal's database), wakes runs for stored events, and looks for
-// late successes. One row that fails does not stop the others: its sweep time
+// lost with Temporal's database), wakes runs for stored events and when a pause
+// is over, and looks for late successes. One row that fails does not stop the others: its sweep time
 // has moved on, so it comes again.
 func (s *Sweep) SweepRows(ctx context.Context) (SweepResult, error) {
 	var res SweepResult
@@ -50,6 +50,9 @@ func (s *Sweep) SweepRows(ctx context.Context) (SweepResult, error) {
 	for _, m := range moves {
 		res.count(&res.Moves, s.log("start "+string(m.Kind), m.OperationID, s.Runs.StartMove(ctx, m)))
 	}
+	if err := s.heldBack(ctx, &res); err != nil {
+		return res, plainErr(err)
+	}
 	if err := s.events(ctx, &res); err != nil {
 		return res, plainErr(err)
 	}
@@ -61,6 +64,23 @@ func (s *Sweep) SweepRows(ctx context.Context) (SweepResult, error) {
 		res.count(&res.Watches, s.log("look for late success", watches[i].AttemptID, err))
 	}
 	return res, plainErr(s.erasures(ctx, &res))
+}
+
+// heldBackAtOnce bounds how many charges one sweep wakes when a provider is back:
+// few enough that those do not crowd out the ones who come meanwhile.
+const heldBackAtOnce = 50
+
+// heldBack wakes the charges that rest because of a pause that is over. They
+// would come by themselves, one after the other, and their buyers wait.
+func (s *Sweep) heldBack(ctx context.Context, res *SweepResult) error {
+	charges, err := s.Due.HeldBack(ctx, heldBackAtOnce)
+	if err != nil {
+		return err
+	}
+	for _, c := range charges {
+		res.count(&res.HeldBack, s.log("wake held back charge", c.PaymentID, s.Runs.SignalChoice(ctx, c)))
+	}
+	return nil
 }
 
 // lookLate looks for money that came to a given-up attempt, and wakes the charge

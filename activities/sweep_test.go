@@ -21,6 +21,7 @@ import (
 type due struct {
 	mu       sync.Mutex
 	charges  []payment.RunRef
+	held     []payment.RunRef
 	moves    []payment.MoveRef
 	events   []payment.EventRef
 	watches  []payment.EventRef
@@ -84,6 +85,14 @@ func (d *due) StartMove(_ context.Context, ref payment.MoveRef) error {
 	return d.do(string(ref.Kind) + " " + ref.OperationID)
 }
 
+func (d *due) HeldBack(_ context.Context, limit int) ([]payment.RunRef, error) {
+	return d.held[:min(limit, len(d.held))], d.broken["held"]
+}
+
+func (d *due) SignalChoice(_ context.Context, ref payment.RunRef) error {
+	return d.do("wake " + ref.PaymentID)
+}
+
 func (d *due) SignalEvent(_ context.Context, ref payment.EventRef) error {
 	return d.do("event " + ref.AttemptID)
 }
@@ -104,12 +113,13 @@ func TestSweep(t *testing.T) {
 		d := &due{
 			charges: []payment.RunRef{{PaymentID: "p1"}, {PaymentID: "p2"}},
 			moves:   []payment.MoveRef{{OperationID: "o1", Kind: payment.OpReversal}, {OperationID: "o2", Kind: payment.OpRefund}},
+			held:    []payment.RunRef{{PaymentID: "p3"}},
 			events:  []payment.EventRef{{AttemptID: "a1"}},
 		}
 		res, err := setup(t, activitytest.Advisory()).sweep(d).SweepRows(t.Context())
 		require.NoError(t, err)
-		require.Equal(t, activities.SweepResult{Charges: 2, Moves: 2, Events: 1}, res)
-		require.Equal(t, []string{"charge p1", "charge p2", "reversal o1", "refund o2", "event a1"}, d.did)
+		require.Equal(t, activities.SweepResult{Charges: 2, Moves: 2, HeldBack: 1, Events: 1}, res)
+		require.Equal(t, []string{"charge p1", "charge p2", "reversal o1", "refund o2", "wake p3", "event a1"}, d.did)
 	})
 
 	t.Run("one row that fails does not stop the others", func(t *testing.T) {
@@ -126,7 +136,7 @@ func TestSweep(t *testing.T) {
 
 	t.Run("a record that does not answer is tried again", func(t *testing.T) {
 		t.Parallel()
-		for _, what := range []string{"charges", "moves", "events", "watches"} {
+		for _, what := range []string{"charges", "moves", "held", "events", "watches"} {
 			d := &due{broken: map[string]error{what: errors.New("database is starting")}}
 			_, err := setup(t, activitytest.Advisory()).sweep(d).SweepRows(t.Context())
 			hasClass(t, payment.Unavailable, err)

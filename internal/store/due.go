@@ -28,7 +28,7 @@ type claiming struct {
 // due claims rows and collects what the statement returns of them.
 func due[T any](ctx context.Context, s *Store, c claiming, scan pgx.RowToFunc[T]) ([]T, error) {
 	rows, err := s.pool.Query(ctx, c.sql, pgx.NamedArgs{
-		"now": s.now(), "limit": c.limit, "min": minSweep, "max": maxSweep,
+		"now": s.now(), "lapsed": s.lapsed(), "limit": c.limit, "min": minSweep, "max": maxSweep,
 		"min_watch": minWatch, "watch_looks": watchLooks, "patience": eventPatience, "max_patience": maxEventPatience,
 		"notices": noticesPerHour, "hour": time.Hour,
 	})
@@ -58,6 +58,28 @@ const claimCharges = `
 // make sure of.
 func (s *Store) DueCharges(ctx context.Context, limit int) ([]payment.RunRef, error) {
 	return due(ctx, s, claiming{"claim due charges", claimCharges, limit}, func(row pgx.CollectableRow) (payment.RunRef, error) {
+		var r payment.RunRef
+		err := row.Scan(scanRun(&r)...)
+		return r, err
+	})
+}
+
+// The code and state are written out for the sake of the index.
+const selectHeldBack = `
+	SELECT p.id::text, p.source, p.shop, p.external_id, c.provider, p.kind, p.amount_minor, p.currency, p.test, p.received_at
+	FROM attempts a
+	JOIN operations o ON o.id = a.operation_id AND o.kind = 'charge'
+	JOIN payments p ON p.id = a.payment_id AND p.closed_at IS NULL
+	JOIN accounts c ON c.id = a.account_id
+	WHERE a.state = 'allocated' AND a.code = 'account_paused'
+	  AND NOT EXISTS (SELECT FROM account_pauses w WHERE w.account_id = a.account_id AND w.until >= @lapsed)
+	ORDER BY a.first_sent_at LIMIT @limit`
+
+// HeldBack reads charges whose send a pause of their account held back that is
+// over in every worker, the oldest first. It claims nothing: what is sent is not
+// held back any more.
+func (s *Store) HeldBack(ctx context.Context, limit int) ([]payment.RunRef, error) {
+	return due(ctx, s, claiming{"read what was held back", selectHeldBack, limit}, func(row pgx.CollectableRow) (payment.RunRef, error) {
 		var r payment.RunRef
 		err := row.Scan(scanRun(&r)...)
 		return r, err

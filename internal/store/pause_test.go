@@ -41,8 +41,30 @@ func TestPauses(t *testing.T) {
 	require.NoError(t, err)
 	require.True(t, list[0].PausedSince.IsZero())
 
+	held := func() []payment.RunRef {
+		refs, err := b.HeldBack(t.Context(), 10)
+		require.NoError(t, err)
+		return refs
+	}
+	require.Empty(t, held())
+	require.NoError(t, b.NotSent(t.Context(), send.Attempt.ID, send.Sends, payment.CodePaused))
+	require.Equal(t, []string{s.ID}, paymentsOf(held()), "no worker holds it back any more")
+	first.Since, first.Until = b.clock.Now(), b.clock.Now().Add(time.Minute)
+	note(first)
+	require.Empty(t, held(), "paused once more")
+	note(payment.Pause{AccountID: first.AccountID, Worker: "w1"})
+	b.resend(send.Attempt.ID, send.Sends)
+	require.Empty(t, held(), "sent")
+
 	first.AccountID = "no id"
 	require.Error(t, b.NotePause(t.Context(), first))
 	first.AccountID = uuid.NewString()
 	require.Error(t, b.NotePause(t.Context(), first), "no such account")
+}
+
+func paymentsOf(refs []payment.RunRef) (ids []string) {
+	for _, r := range refs {
+		ids = append(ids, r.PaymentID)
+	}
+	return ids
 }
