@@ -35,7 +35,7 @@ func TestPausedAccount(t *testing.T) {
 		s := h.accept()
 		h.doubt(s)
 		pause(h)
-		h.show(access.Viewer, s).shows(http.StatusOK, "Finding out", "Nothing is sent again before we know", "so money may have moved", "At the moment the provider does not answer").lacks("certainly not sent")
+		h.show(access.Viewer, s).shows(http.StatusOK, "Finding out", "Nothing is sent again before we know", "a request has no answer yet", "At the moment the provider does not answer").lacks("certainly not sent")
 	})
 	t.Run("the account's line says so until it is over", func(t *testing.T) {
 		t.Parallel()
