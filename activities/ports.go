@@ -102,7 +102,7 @@ type Shop interface {
 type Due interface {
 	DueCharges(ctx context.Context, limit int) ([]payment.RunRef, error)
 	DueMoves(ctx context.Context, limit int) ([]payment.MoveRef, error)
-	// HeldBack reads charges that were held back by a pause that is over.
+	// HeldBack reads charges that wait because of a pause that is over.
 	HeldBack(ctx context.Context, limit int) ([]payment.RunRef, error)
 	DueEvents(ctx context.Context, limit int) ([]payment.EventRef, error)
 	DueWatches(ctx context.Context, limit int) ([]payment.EventRef, error)

@@ -71,7 +71,8 @@ func (s *Sweep) SweepRows(ctx context.Context) (SweepResult, error) {
 const heldBackAtOnce = 50
 
 // heldBack wakes the charges that rest because of a pause that is over. They
-// would come by themselves, one after the other, and their buyers wait.
+// would come by themselves, one after the other or after growing pauses, and
+// their buyers wait.
 func (s *Sweep) heldBack(ctx context.Context, res *SweepResult) error {
 	charges, err := s.Due.HeldBack(ctx, heldBackAtOnce)
 	if err != nil {

@@ -130,7 +130,7 @@ func (s *Store) Desk(ctx context.Context, paymentID string) (payment.Desk, error
 				return l, err
 			}))
 		b.Queue(selectPauses+`
-			WHERE p.until >= @lapsed AND p.account_id IN (SELECT account_id FROM attempts
+			WHERE p.ended_at IS NULL AND p.until >= @lapsed AND p.account_id IN (SELECT account_id FROM attempts
 			      WHERE payment_id = @id AND state IN ('allocated', 'sent', 'in_doubt', 'open', 'processing')) ORDER BY p.since, p.worker`,
 			pgx.NamedArgs{"id": paymentID, "lapsed": s.lapsed()}).Query(collect(&d.Pauses, pgx.RowToStructByPos[payment.Pause]))
 		b.Queue(selectDeliveries+`WHERE e.payment_id = @id ORDER BY e.id`, args).Query(collect(&d.Deliveries, scanDelivery))
@@ -221,7 +221,7 @@ func (s *Store) ProviderAccounts(ctx context.Context, shop string) ([]payment.Pr
 	rows, err := s.pool.Query(ctx, `
 		SELECT a.id::text, shop, provider, live, label, position, enabled, created_at, verified_at, refused_at, wrapped_key, credentials, p.since, p.until
 		FROM accounts a LEFT JOIN LATERAL (
-			SELECT min(since) AS since, min(until) AS until FROM account_pauses WHERE account_id = a.id AND until >= @lapsed
+			SELECT min(since) AS since, min(until) AS until FROM account_pauses WHERE account_id = a.id AND ended_at IS NULL AND until >= @lapsed
 		) p ON true WHERE shop = @shop AND removed_at IS NULL ORDER BY live DESC, position, label, a.id`, pgx.NamedArgs{"shop": shop, "lapsed": s.lapsed()})
 	if err != nil {
 		return nil, failure(action, err)

@@ -28,7 +28,7 @@ type claiming struct {
 // due claims rows and collects what the statement returns of them.
 func due[T any](ctx context.Context, s *Store, c claiming, scan pgx.RowToFunc[T]) ([]T, error) {
 	rows, err := s.pool.Query(ctx, c.sql, pgx.NamedArgs{
-		"now": s.now(), "lapsed": s.lapsed(), "limit": c.limit, "min": minSweep, "max": maxSweep,
+		"now": s.now(), "lapsed": s.lapsed(), "echo": pauseEcho, "limit": c.limit, "min": minSweep, "max": maxSweep,
 		"min_watch": minWatch, "watch_looks": watchLooks, "patience": eventPatience, "max_patience": maxEventPatience,
 		"notices": noticesPerHour, "hour": time.Hour,
 	})
@@ -64,20 +64,31 @@ func (s *Store) DueCharges(ctx context.Context, limit int) ([]payment.RunRef, er
 	})
 }
 
-// The code and state are written out for the sake of the index.
+// pauseEcho is how long after the end of a pause the sweep wakes those that it
+// left in doubt: two sweeps meet it, in case that one of them fails.
+const pauseEcho = 20 * time.Second
+
+// The states and the code are written out for the sake of the indexes.
 const selectHeldBack = `
 	SELECT p.id::text, p.source, p.shop, p.external_id, c.provider, p.kind, p.amount_minor, p.currency, p.test, p.received_at
-	FROM attempts a
+	FROM (
+		SELECT a.payment_id, a.operation_id, a.account_id, a.first_sent_at FROM attempts a
+		WHERE a.state = 'allocated' AND a.code = 'account_paused'
+		  AND NOT EXISTS (SELECT FROM account_pauses w WHERE w.account_id = a.account_id AND w.ended_at IS NULL AND w.until >= @lapsed)
+		UNION
+		SELECT a.payment_id, a.operation_id, a.account_id, a.first_sent_at FROM account_pauses w
+		JOIN attempts a ON a.account_id = w.account_id AND a.state IN ('sent', 'in_doubt') AND a.first_sent_at <= w.ended_at
+		WHERE w.ended_at >= @now::timestamptz - @echo::interval
+	) a
 	JOIN operations o ON o.id = a.operation_id AND o.kind = 'charge'
 	JOIN payments p ON p.id = a.payment_id AND p.closed_at IS NULL
 	JOIN accounts c ON c.id = a.account_id
-	WHERE a.state = 'allocated' AND a.code = 'account_paused'
-	  AND NOT EXISTS (SELECT FROM account_pauses w WHERE w.account_id = a.account_id AND w.until >= @lapsed)
 	ORDER BY a.first_sent_at LIMIT @limit`
 
-// HeldBack reads charges whose send a pause of their account held back that is
-// over in every worker, the oldest first. It claims nothing: what is sent is not
-// held back any more.
+// HeldBack reads charges that wait because of a pause of their account that is
+// over, the oldest first: those whose send was held back, as long as it is, and
+// for a moment those whose send had no answer. It claims nothing, since waking
+// one twice does no harm.
 func (s *Store) HeldBack(ctx context.Context, limit int) ([]payment.RunRef, error) {
 	return due(ctx, s, claiming{"read what was held back", selectHeldBack, limit}, func(row pgx.CollectableRow) (payment.RunRef, error) {
 		var r payment.RunRef

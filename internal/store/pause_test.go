@@ -54,7 +54,9 @@ func TestPauses(t *testing.T) {
 	require.Empty(t, held(), "paused once more")
 	note(payment.Pause{AccountID: first.AccountID, Worker: "w1"})
 	b.resend(send.Attempt.ID, send.Sends)
-	require.Empty(t, held(), "sent")
+	require.Equal(t, []string{s.ID}, paymentsOf(held()), "sent, and without an answer: it is looked up at once")
+	b.clock.Add(time.Minute)
+	require.Empty(t, held(), "once is enough")
 
 	first.AccountID = "no id"
 	require.Error(t, b.NotePause(t.Context(), first))
