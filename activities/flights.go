@@ -177,7 +177,7 @@ func await(ctx context.Context, account, waiting gate) bool {
 // crowded comes again after the policy's own pauses, which grow.
 func crowded() error {
 	return &payment.Error{
-		Class: payment.Unavailable, Code: "in_flight_cap", Message: "too many calls of this account or provider are in flight: nothing was sent",
+		Class: payment.Unavailable, Code: payment.CodeCrowded, Message: "too many calls of this account or provider are in flight: nothing was sent",
 	}
 }
 

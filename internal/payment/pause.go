@@ -2,9 +2,11 @@ package payment
 
 import "time"
 
-// CodePaused is the code of a send that was held back because its account is
-// paused: it was certainly not sent.
-const CodePaused = "account_paused"
+// Codes of a send that was held back: it was certainly not sent.
+const (
+	CodePaused  = "account_paused" // the account's sends are paused
+	CodeCrowded = "in_flight_cap"  // too many calls of the account or provider were in flight
+)
 
 // Pause is the time in which one worker sends nothing new to an account, because
 // its provider did not answer. Look-ups go on.

@@ -65,29 +65,30 @@ func (s *Store) DueCharges(ctx context.Context, limit int) ([]payment.RunRef, er
 }
 
 // pauseEcho is how long after the end of a pause the sweep wakes those that it
-// left in doubt: two sweeps meet it, in case that one of them fails.
-const pauseEcho = 20 * time.Second
+// left in doubt: some sweeps meet it, in case that one fails or
+// there are many.
+const pauseEcho = 30 * time.Second
 
 // The states and the code are written out for the sake of the indexes.
 const selectHeldBack = `
 	SELECT p.id::text, p.source, p.shop, p.external_id, c.provider, p.kind, p.amount_minor, p.currency, p.test, p.received_at
 	FROM (
-		SELECT a.payment_id, a.operation_id, a.account_id, a.first_sent_at FROM attempts a
-		WHERE a.state = 'allocated' AND a.code = 'account_paused'
+		SELECT a.payment_id, a.operation_id, a.account_id, a.first_sent_at, a.state FROM attempts a
+		WHERE a.state = 'allocated' AND a.code IN ('account_paused', 'in_flight_cap')
 		  AND NOT EXISTS (SELECT FROM account_pauses w WHERE w.account_id = a.account_id AND w.ended_at IS NULL AND w.until >= @lapsed)
 		UNION
-		SELECT a.payment_id, a.operation_id, a.account_id, a.first_sent_at FROM account_pauses w
+		SELECT a.payment_id, a.operation_id, a.account_id, a.first_sent_at, a.state FROM account_pauses w
 		JOIN attempts a ON a.account_id = w.account_id AND a.state IN ('sent', 'in_doubt') AND a.first_sent_at <= w.ended_at
 		WHERE w.ended_at >= @now::timestamptz - @echo::interval
 	) a
 	JOIN operations o ON o.id = a.operation_id AND o.kind = 'charge'
 	JOIN payments p ON p.id = a.payment_id AND p.closed_at IS NULL
 	JOIN accounts c ON c.id = a.account_id
-	ORDER BY a.first_sent_at LIMIT @limit`
+	ORDER BY a.state = 'allocated', a.first_sent_at LIMIT @limit`
 
 // HeldBack reads charges that wait because of a pause of their account that is
-// over, the oldest first: those whose send was held back, as long as it is, and
-// for a moment those whose send had no answer. It claims nothing, since waking
+// over, or because they found no place: for a moment those whose send had no answer, then
+// those whose send was held back, as long as it is, each the oldest first. It claims nothing, since waking
 // one twice does no harm.
 func (s *Store) HeldBack(ctx context.Context, limit int) ([]payment.RunRef, error) {
 	return due(ctx, s, claiming{"read what was held back", selectHeldBack, limit}, func(row pgx.CollectableRow) (payment.RunRef, error) {

@@ -3,5 +3,5 @@
 
 ALTER TABLE account_pauses ADD COLUMN ended_at timestamptz;
 
-CREATE INDEX attempts_held_back ON attempts (first_sent_at) WHERE state = 'allocated' AND code = 'account_paused';
+CREATE INDEX attempts_held_back ON attempts (first_sent_at) WHERE state = 'allocated' AND code IN ('account_paused', 'in_flight_cap');
 CREATE INDEX attempts_unanswered ON attempts (account_id) WHERE state IN ('sent', 'in_doubt');
