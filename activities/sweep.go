@@ -31,8 +31,8 @@ type SweepResult struct{ Charges, Moves, HeldBack, Events, Watches, Notices, Era
 
 // SweepRows starts runs that are missing (never started, terminated, failed or
 // lost with Temporal's database), wakes runs for stored events and when a pause
-// is over, and looks for late successes. One row that fails does not stop the others: its sweep time
-// has moved on, so it comes again.
+// is over, and looks for late successes. One row that fails does not stop the
+// others: its sweep time has moved on, so it comes again.
 func (s *Sweep) SweepRows(ctx context.Context) (SweepResult, error) {
 	var res SweepResult
 	s.noticeEnded(ctx)

@@ -65,8 +65,7 @@ func (s *Store) DueCharges(ctx context.Context, limit int) ([]payment.RunRef, er
 }
 
 // pauseEcho is how long after the end of a pause the sweep wakes those that it
-// left in doubt: some sweeps meet it, in case that one fails or
-// there are many.
+// left in doubt: some sweeps meet it, in case that one fails or there are many.
 const pauseEcho = 30 * time.Second
 
 // The states and the code are written out for the sake of the indexes.
@@ -87,9 +86,9 @@ const selectHeldBack = `
 	ORDER BY a.state = 'allocated', a.first_sent_at LIMIT @limit`
 
 // HeldBack reads charges that wait because of a pause of their account that is
-// over, or because they found no place: for a moment those whose send had no answer, then
-// those whose send was held back, as long as it is, each the oldest first. It claims nothing, since waking
-// one twice does no harm.
+// over, or because they found no place: for a moment those whose send had no
+// answer, then those whose send was held back, as long as it is, each the oldest
+// first. It claims nothing, since waking one twice does no harm.
 func (s *Store) HeldBack(ctx context.Context, limit int) ([]payment.RunRef, error) {
 	return due(ctx, s, claiming{"read what was held back", selectHeldBack, limit}, func(row pgx.CollectableRow) (payment.RunRef, error) {
 		var r payment.RunRef
