@@ -44,7 +44,7 @@ func TestMoveSessionsInTheRecord(t *testing.T) {
 		require.Equal(t, http.StatusCreated, answer.Code, answer.Body.String())
 		require.Equal(t, "{}", answer.Body.String())
 	}
-	require.Equal(t, 1, h.count(t, rows))
+	require.Equal(t, 1, h.Count(t, rows))
 	require.Len(t, h.runs.moves, 1, "equal requests at once are one")
 
 	for _, other := range []string{
@@ -56,8 +56,8 @@ func TestMoveSessionsInTheRecord(t *testing.T) {
 	require.Equal(t, "unknown_shop", requireProblem(t, http.StatusForbidden, post("refund", "other.myshopify.com", refundOf("r2", "1.00", "EUR"))).Code)
 	requireProblem(t, http.StatusBadRequest, post("refund", shopName, refundOf("r3", "-1.00", "EUR")))
 	requireProblem(t, http.StatusBadRequest, post("capture", shopName, refundOf("r4", "1.00", "EUR")))
-	require.Equal(t, 1, h.count(t, rows), "what was refused left no row")
-	require.Equal(t, 1000, h.count(t, `SELECT amount_minor FROM move_sessions`), "the first stays")
+	require.Equal(t, 1, h.Count(t, rows), "what was refused left no row")
+	require.Equal(t, 1000, h.Count(t, `SELECT amount_minor FROM move_sessions`), "the first stays")
 
 	for _, body := range []string{
 		refundOf("r5", "0.00", "EUR"), refundOf("r6", "1.00", "USD"), refundOf("r7", "1000.00", "JPY"), refundOf("r8", "92233720368547758.07", "EUR"),
@@ -67,7 +67,7 @@ func TestMoveSessionsInTheRecord(t *testing.T) {
 	}
 	require.Equal(t, http.StatusCreated, post("capture", shopName, strings.ReplaceAll(refundOf("r1", "10.00", "EUR"), "Refund", "Capture")).Code,
 		"the same id as another kind is another session")
-	require.Equal(t, 7, h.count(t, rows))
+	require.Equal(t, 7, h.Count(t, rows))
 	require.Len(t, h.runs.moves, 7)
 
 	h.Close()
@@ -111,7 +111,7 @@ func TestMerchantMovesInTheRecord(t *testing.T) {
 	requireProblem(t, http.StatusNotFound, refund(`{"ref": "order-2", "id": "r-1"}`, ""))
 	void := h.send(t, "POST /api/v1/payment/void", `{"ref": "order-1", "id": "r-1"}`, key...)
 	require.Equal(t, http.StatusCreated, void.Code, void.Body.String())
-	require.Equal(t, 2, h.count(t, `SELECT count(*) FROM move_sessions WHERE source = 'api'`))
+	require.Equal(t, 2, h.Count(t, `SELECT count(*) FROM move_sessions WHERE source = 'api'`))
 
 	read := h.send(t, "GET /api/v1/payment/move?ref=order-1", "", key...)
 	require.Equal(t, http.StatusOK, read.Code, read.Body.String())

@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
-	"net/url"
 	"os"
 	"strings"
 	"sync"
@@ -17,8 +16,6 @@ import (
 	"time"
 
 	"github.com/google/uuid"
-	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/rs/zerolog"
 	"github.com/stretchr/testify/require"
 
@@ -27,43 +24,17 @@ import (
 	"tillflow/api/shopify"
 	"tillflow/api/webhook"
 	"tillflow/internal/access/audit"
-	"tillflow/internal/crypt"
 	"tillflow/internal/flow"
 	"tillflow/internal/payment"
 	"tillflow/internal/psp"
 	"tillflow/internal/psp/stripe"
 	"tillflow/internal/store"
+	"tillflow/internal/store/storetest"
 )
-
-const urlVariable = "TILLFLOW_TEST_DATABASE_URL"
 
 const shopName = "acme-dev.myshopify.com"
 
-func admin(ctx context.Context, statement string) error {
-	conn, err := pgx.Connect(ctx, os.Getenv(urlVariable))
-	if err != nil {
-		return err
-	}
-	defer conn.Close(ctx)
-	_, err = conn.Exec(ctx, statement)
-	return err
-}
-
-// database makes one for a test and answers its address.
-func database(t *testing.T) string {
-	t.Helper()
-	u, err := url.Parse(os.Getenv(urlVariable))
-	if err != nil || u.Host == "" {
-		t.Fatalf("set %s to an administrator's URL of a PostgreSQL 15 or later, or run `make test`, which starts one", urlVariable)
-	}
-	name := "tillflow_api_" + strings.ReplaceAll(uuid.NewString(), "-", "")
-	require.NoError(t, admin(t.Context(), "CREATE DATABASE "+name))
-	t.Cleanup(func() {
-		require.NoError(t, admin(context.WithoutCancel(t.Context()), "DROP DATABASE "+name+" WITH (FORCE)"))
-	})
-	u.Path = "/" + name
-	return u.String()
-}
+func TestMain(m *testing.M) { os.Exit(storetest.Main(m)) }
 
 // temporal is one that is away: accepted is what is committed, all the same.
 type temporal struct {
@@ -102,8 +73,7 @@ func (r *temporal) SignalEvent(_ context.Context, ref payment.EventRef) error {
 
 // house is the real record behind all handlers that write to it.
 type house struct {
-	*store.Store
-	pool    *pgxpool.Pool
+	*storetest.Record
 	runs    *temporal
 	account string
 	key     string
@@ -115,18 +85,10 @@ func furnish(t *testing.T) *house {
 	t.Helper()
 	h := &house{runs: &temporal{}, now: time.Date(2026, 11, 20, 12, 0, 0, 0, time.UTC)}
 	now := func() time.Time { return h.now }
-	ring, err := crypt.ParseKeyring("k1:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=")
-	require.NoError(t, err)
-	address := database(t)
-	h.Store, err = store.Open(t.Context(), address, store.Options{Now: now, Vault: crypt.NewVault(ring), Log: zerolog.Nop()})
-	require.NoError(t, err)
-	t.Cleanup(h.Close)
-	require.NoError(t, h.Migrate(t.Context()))
-	h.pool, err = pgxpool.New(t.Context(), address)
-	require.NoError(t, err)
-	t.Cleanup(h.pool.Close)
+	h.Record = storetest.Open(t, now)
 
 	require.NoError(t, h.PutShop(t.Context(), store.Shop{Shop: shopName, Label: "Acme", Active: true}))
+	var err error
 	h.account, err = h.PutAccount(t.Context(), store.Account{Shop: shopName, Provider: "stripe", Label: "Card", Enabled: true},
 		map[string]string{"secret_key": "sk_test_1", "webhook_secret": "whsec_1"})
 	require.NoError(t, err)
@@ -157,13 +119,6 @@ func (h *house) send(t *testing.T, route, body string, headers ...string) *httpt
 	rec := httptest.NewRecorder()
 	h.handler.ServeHTTP(rec, r)
 	return rec
-}
-
-func (h *house) count(t *testing.T, query string) int {
-	t.Helper()
-	var n int
-	require.NoError(t, h.pool.QueryRow(t.Context(), query).Scan(&n))
-	return n
 }
 
 func session(id, amount string) string {
@@ -199,9 +154,9 @@ func TestSessionsInTheRecord(t *testing.T) {
 	live := strings.Replace(session("three", "1.00"), `"test": true`, `"test": false`, 1)
 	require.Equal(t, "no_account", requireProblem(t, http.StatusUnprocessableEntity, post(shopName, live)).Code)
 	requireProblem(t, http.StatusBadRequest, post(shopName, session("four", "-1.00")))
-	require.Equal(t, 1, h.count(t, `SELECT count(*) FROM payments`), "what was refused left no row")
-	require.Equal(t, 4990, h.count(t, `SELECT amount_minor FROM payments`), "the first stays")
-	require.Zero(t, h.count(t, `SELECT count(*) FROM payments p WHERE p::text LIKE '%`+canary+`%'`))
+	require.Equal(t, 1, h.Count(t, `SELECT count(*) FROM payments`), "what was refused left no row")
+	require.Equal(t, 4990, h.Count(t, `SELECT amount_minor FROM payments`), "the first stays")
+	require.Zero(t, h.Count(t, `SELECT count(*) FROM payments p WHERE p::text LIKE '%`+canary+`%'`))
 
 	h.Close()
 	rec := post(shopName, session("five", "1.00"))
@@ -228,7 +183,7 @@ func TestMerchantInTheRecord(t *testing.T) {
 	require.Equal(t, "Idempotency-Key", p.Field)
 	p = requireProblem(t, http.StatusConflict, create(strings.Replace(body, "12.30", "12.31", 1), ""))
 	require.Equal(t, "ref", p.Field)
-	require.Equal(t, 1, h.count(t, `SELECT count(*) FROM payments`))
+	require.Equal(t, 1, h.Count(t, `SELECT count(*) FROM payments`))
 
 	read := h.send(t, "GET /api/v1/payment?ref=order-1", "", key...)
 	require.Equal(t, http.StatusOK, read.Code)
@@ -238,11 +193,11 @@ func TestMerchantInTheRecord(t *testing.T) {
 
 	expire := h.send(t, "POST /api/v1/payment/expire", `{"ref": "order-1"}`, key...)
 	requireProblem(t, http.StatusServiceUnavailable, expire)
-	require.Equal(t, 1, h.count(t, `SELECT count(*) FROM actions WHERE action = 'expire' AND actor LIKE 'key %' AND applied_at IS NULL`),
+	require.Equal(t, 1, h.Count(t, `SELECT count(*) FROM actions WHERE action = 'expire' AND actor LIKE 'key %' AND applied_at IS NULL`),
 		"the wish is written before the run is asked")
 
 	requireProblem(t, http.StatusUnauthorized, h.send(t, "GET /api/v1/payment?ref=order-1", "", "Authorization", "Bearer tfk_other"))
-	_, err := h.pool.Exec(t.Context(), `UPDATE api_keys SET revoked_at = now()`)
+	_, err := h.Pool.Exec(t.Context(), `UPDATE api_keys SET revoked_at = now()`)
 	require.NoError(t, err)
 	requireProblem(t, http.StatusUnauthorized, h.send(t, "GET /api/v1/payment?ref=order-1", "", key...))
 }
@@ -277,18 +232,18 @@ func TestWebhooksInTheRecord(t *testing.T) {
 	for range 3 {
 		require.Equal(t, http.StatusOK, send(h.account, paid("evt_1", 4990)).Code)
 	}
-	require.Equal(t, 1, h.count(t, undispatched), "one row, which the sweep dispatches while Temporal is away")
+	require.Equal(t, 1, h.Count(t, undispatched), "one row, which the sweep dispatches while Temporal is away")
 	require.Len(t, h.runs.signals, 3, "a repeat of what was not acted on wakes again")
 	require.Equal(t, h.runs.signals[0], h.runs.signals[2])
 
 	require.Equal(t, http.StatusOK, send(h.account, paid("evt_1", 1)).Code, "suspicious, and no reason to send it again")
 	require.Len(t, h.runs.signals, 3)
 	require.Equal(t, http.StatusOK, send(h.account, `{"id": "evt_2", "type": "climate.order.created", "livemode": false, "data": {"object": {}}}`).Code)
-	require.Equal(t, 1, h.count(t, `SELECT count(*) FROM provider_events WHERE event_id = 'evt_2' AND note <> ''`))
+	require.Equal(t, 1, h.Count(t, `SELECT count(*) FROM provider_events WHERE event_id = 'evt_2' AND note <> ''`))
 
 	requireProblem(t, http.StatusUnauthorized, h.send(t, "POST /webhook/stripe/"+h.account, paid("evt_3", 4990)))
 	requireProblem(t, http.StatusNotFound, send(uuid.NewString(), paid("evt_3", 4990)))
 	requireProblem(t, http.StatusNotFound, send("acme", paid("evt_3", 4990)))
-	require.Equal(t, 2, h.count(t, `SELECT count(*) FROM provider_events`), "what was refused left no row")
-	require.Zero(t, h.count(t, `SELECT count(*) FROM provider_events e WHERE e::text LIKE '%`+canary+`%'`))
+	require.Equal(t, 2, h.Count(t, `SELECT count(*) FROM provider_events`), "what was refused left no row")
+	require.Zero(t, h.Count(t, `SELECT count(*) FROM provider_events e WHERE e::text LIKE '%`+canary+`%'`))
 }

@@ -3,7 +3,6 @@ package console_test
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -15,7 +14,6 @@ import (
 	"time"
 
 	"github.com/google/uuid"
-	"github.com/jackc/pgx/v5"
 	"github.com/rs/zerolog"
 	"github.com/stretchr/testify/require"
 
@@ -24,83 +22,18 @@ import (
 	"tillflow/api/console/login"
 	"tillflow/internal/access"
 	"tillflow/internal/access/audit"
-	"tillflow/internal/crypt"
 	"tillflow/internal/money"
 	"tillflow/internal/payment"
 	"tillflow/internal/store"
+	"tillflow/internal/store/storetest"
 )
 
 const (
-	urlVariable = "TILLFLOW_TEST_DATABASE_URL"
-	shop        = "acme-dev.myshopify.com"
-	secret      = "sk_test_51NfictionalSecretABCD"
+	shop   = "acme-dev.myshopify.com"
+	secret = "sk_test_51NfictionalSecretABCD"
 )
 
-func admin(ctx context.Context, statement string) error {
-	conn, err := pgx.Connect(ctx, os.Getenv(urlVariable))
-	if err != nil {
-		return err
-	}
-	defer conn.Close(ctx)
-	_, err = conn.Exec(ctx, statement)
-	return err
-}
-
-// server is the administrator's address.
-func server() (*url.URL, error) {
-	u, err := url.Parse(os.Getenv(urlVariable))
-	if err != nil || u.Host == "" {
-		return nil, fmt.Errorf("set %s to an administrator's URL of a PostgreSQL 15 or later, or run `make test`, which starts one", urlVariable)
-	}
-	return u, nil
-}
-
-// template is the migrated database that every test's database is copied from.
-var template = sync.OnceValues(func() (string, error) {
-	name := "tillflow_console_template_" + strings.ReplaceAll(uuid.NewString(), "-", "")
-	u, err := server()
-	if err != nil {
-		return "", err
-	}
-	if err := admin(context.Background(), "CREATE DATABASE "+name); err != nil {
-		return "", err
-	}
-	u.Path = "/" + name
-	s, err := store.Open(context.Background(), u.String(), store.Options{Now: time.Now, Vault: crypt.NewVault(&crypt.Keyring{}), Log: zerolog.Nop()})
-	if err != nil {
-		return "", err
-	}
-	defer s.Close()
-	return name, s.Migrate(context.Background())
-})
-
-func TestMain(m *testing.M) {
-	code := m.Run()
-	if name, err := template(); err == nil {
-		if err := admin(context.Background(), "DROP DATABASE IF EXISTS "+name+" WITH (FORCE)"); err != nil {
-			fmt.Fprintln(os.Stderr, err)
-		}
-	}
-	os.Exit(code)
-}
-
-// database makes one for a test and answers its address.
-func database(t *testing.T) string {
-	t.Helper()
-	source, err := template()
-	if err != nil {
-		t.Fatal(err)
-	}
-	name := "tillflow_console_" + strings.ReplaceAll(uuid.NewString(), "-", "")
-	require.NoError(t, admin(t.Context(), "CREATE DATABASE "+name+" TEMPLATE "+source))
-	t.Cleanup(func() {
-		require.NoError(t, admin(context.WithoutCancel(t.Context()), "DROP DATABASE "+name+" WITH (FORCE)"))
-	})
-	u, err := server()
-	require.NoError(t, err)
-	u.Path = "/" + name
-	return u.String()
-}
+func TestMain(m *testing.M) { os.Exit(storetest.Main(m)) }
 
 // record is the store, as the console's wiring hands it over.
 type record struct{ *store.Store }
@@ -161,13 +94,10 @@ func (h *house) wait(d time.Duration) {
 func furnish(t *testing.T, change ...func(*console.Options)) *house {
 	t.Helper()
 	h := &house{t: t, now: time.Date(2026, 11, 20, 12, 0, 0, 0, time.UTC), tokens: map[access.Role]access.Token{}}
-	ring, err := crypt.ParseKeyring("k1:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=")
-	require.NoError(t, err)
-	h.Store, err = store.Open(t.Context(), database(t), store.Options{Now: h.clock, Vault: crypt.NewVault(ring), Log: zerolog.Nop()})
-	require.NoError(t, err)
-	t.Cleanup(h.Close)
+	h.Store = storetest.Open(t, h.clock).Store
 	h.runs = &runs{store: h.Store}
 	require.NoError(t, h.PutShop(t.Context(), store.Shop{Shop: shop, Label: "Acme", Mail: "owner@acme.example", Active: true}))
+	var err error
 	h.account, err = h.PutAccount(t.Context(), store.Account{Shop: shop, Provider: "stripe", Label: "Card", Live: true, Enabled: true},
 		map[string]string{"secret_key": secret, "webhook_secret": "whsec"})
 	require.NoError(t, err)

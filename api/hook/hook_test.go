@@ -47,15 +47,15 @@ func TestReceive(t *testing.T) {
 		require.Eventually(t, func() bool { return b.note() == "done" }, 20*time.Second, 10*time.Millisecond)
 		stop()
 		dispatchers.Wait()
-		require.Equal(t, 1, b.count(`SELECT count(*) FROM shopify_deliveries`))
+		require.Equal(t, 1, b.Count(t, `SELECT count(*) FROM shopify_deliveries`))
 		require.Equal(t, 1, b.ports.told())
-		require.Equal(t, 1, b.count(`SELECT tries FROM shopify_deliveries`))
+		require.Equal(t, 1, b.Count(t, `SELECT tries FROM shopify_deliveries`))
 	})
 	t.Run("what is stored and logged names nobody", func(t *testing.T) {
 		t.Parallel()
 		b := setup(t)
 		b.good(app.OrdersPaid, "admin", order)
-		require.Zero(t, b.count(`SELECT count(*) FROM shopify_deliveries d WHERE d::text LIKE '%canary%'`))
+		require.Zero(t, b.Count(t, `SELECT count(*) FROM shopify_deliveries d WHERE d::text LIKE '%canary%'`))
 		require.NotContains(t, b.log.String(), "canary")
 	})
 	t.Run("a topic that nobody knows is stored and answered with success", func(t *testing.T) {
@@ -105,7 +105,7 @@ func TestRefused(t *testing.T) {
 			var p api.Problem
 			require.NoError(t, json.Unmarshal(rec.Body.Bytes(), &p))
 			require.NotContains(t, rec.Body.String()+b.log.String(), "canary")
-			require.Zero(t, b.count(`SELECT count(*) FROM shopify_deliveries`))
+			require.Zero(t, b.Count(t, `SELECT count(*) FROM shopify_deliveries`))
 		})
 	}
 	t.Run("other methods are refused", func(t *testing.T) {

@@ -3,96 +3,27 @@ package hook_test
 import (
 	"bytes"
 	"context"
-	"fmt"
 	"net/http"
 	"net/http/httptest"
-	"net/url"
 	"os"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
-	"github.com/google/uuid"
-	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/rs/zerolog"
 	"github.com/stretchr/testify/require"
 
 	"tillflow/api"
 	"tillflow/api/hook"
-	"tillflow/internal/crypt"
 	"tillflow/internal/shopify/app"
 	core "tillflow/internal/shopify/hook"
-	"tillflow/internal/store"
+	"tillflow/internal/store/storetest"
 )
 
-const (
-	shop        = "acme-dev.myshopify.com"
-	urlVariable = "TILLFLOW_TEST_DATABASE_URL"
-)
+const shop = "acme-dev.myshopify.com"
 
-// template is the migrated database that every test's is copied from.
-var template = sync.OnceValues(func() (string, error) {
-	name := "tillflow_hook_template_" + strings.ReplaceAll(uuid.NewString(), "-", "")
-	ctx := context.Background()
-	if err := admin(ctx, "CREATE DATABASE "+name); err != nil {
-		return "", err
-	}
-	s, err := store.Open(ctx, at(name), store.Options{Now: time.Now, Vault: crypt.NewVault(&crypt.Keyring{}), Log: zerolog.Nop()})
-	if err != nil {
-		return "", err
-	}
-	defer s.Close()
-	return name, s.Migrate(ctx)
-})
-
-func TestMain(m *testing.M) {
-	code := m.Run()
-	if name, err := template(); err == nil {
-		if err := admin(context.Background(), "DROP DATABASE IF EXISTS "+name+" WITH (FORCE)"); err != nil {
-			fmt.Fprintln(os.Stderr, err)
-		}
-	}
-	os.Exit(code)
-}
-
-// admin runs one statement as the server's administrator.
-func admin(ctx context.Context, statement string) error {
-	if os.Getenv(urlVariable) == "" {
-		return fmt.Errorf("set %s to an administrator's URL of a PostgreSQL 15 or later, or run `make test`, which starts one", urlVariable)
-	}
-	conn, err := pgx.Connect(ctx, os.Getenv(urlVariable))
-	if err != nil {
-		return err
-	}
-	defer conn.Close(ctx)
-	_, err = conn.Exec(ctx, statement)
-	return err
-}
-
-// at is the address of a database.
-func at(name string) string {
-	u, err := url.Parse(os.Getenv(urlVariable))
-	if err != nil {
-		return ""
-	}
-	u.Path = "/" + name
-	return u.String()
-}
-
-// database makes one for a test and answers its address.
-func database(t *testing.T) string {
-	t.Helper()
-	source, err := template()
-	require.NoError(t, err)
-	name := "tillflow_hook_" + strings.ReplaceAll(uuid.NewString(), "-", "")
-	require.NoError(t, admin(t.Context(), "CREATE DATABASE "+name+" TEMPLATE "+source))
-	t.Cleanup(func() {
-		require.NoError(t, admin(context.WithoutCancel(t.Context()), "DROP DATABASE "+name+" WITH (FORCE)"))
-	})
-	return at(name)
-}
+func TestMain(m *testing.M) { os.Exit(storetest.Main(m)) }
 
 // safe is a buffer that many may write to.
 type safe struct {
@@ -171,10 +102,9 @@ func (c *clock) Add(d time.Duration) {
 
 // bench is handler and dispatcher on the real record.
 type bench struct {
-	*store.Store
+	*storetest.Record
 	*clock
 	t          *testing.T
-	pool       *pgxpool.Pool
 	ports      *ports
 	log        *safe
 	dispatcher *hook.Dispatcher
@@ -184,16 +114,9 @@ type bench struct {
 func setup(t *testing.T) *bench {
 	t.Helper()
 	b := &bench{t: t, ports: &ports{}, log: &safe{}, clock: &clock{now: time.Date(2026, 11, 20, 10, 0, 5, 0, time.UTC)}}
-	ring, err := crypt.ParseKeyring("k1:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=")
-	require.NoError(t, err)
-	address := database(t)
-	b.Store, err = store.Open(t.Context(), address, store.Options{Now: b.Now, Vault: crypt.NewVault(ring), Log: zerolog.Nop()})
-	require.NoError(t, err)
-	t.Cleanup(b.Close)
-	b.pool, err = pgxpool.New(t.Context(), address)
-	require.NoError(t, err)
-	t.Cleanup(b.pool.Close)
+	b.Record = storetest.Open(t, b.Now)
 	log := zerolog.New(b.log)
+	var err error
 	b.dispatcher, err = hook.NewDispatcher(hook.Dispatcher{
 		Queue: b.Store, Shops: b.Store, Erasures: b.ports, Hints: map[app.Matter]hook.Hints{app.AboutOrder: b.ports}, Every: time.Hour, Log: log,
 	})
@@ -238,13 +161,6 @@ func (b *bench) dispatch() int {
 	b.t.Helper()
 	n, err := b.dispatcher.Dispatch(b.t.Context())
 	require.NoError(b.t, err)
-	return n
-}
-
-func (b *bench) count(query string) int {
-	b.t.Helper()
-	var n int
-	require.NoError(b.t, b.pool.QueryRow(b.t.Context(), query).Scan(&n))
 	return n
 }
 

@@ -18,6 +18,7 @@ import (
 	"tillflow/api/install"
 	"tillflow/internal/payment"
 	"tillflow/internal/shopify/app"
+	"tillflow/internal/store/storetest"
 )
 
 func TestInstall(t *testing.T) {
@@ -148,7 +149,7 @@ func TestRefusedBegin(t *testing.T) {
 			require.Contains(t, rec.Body.String(), "start")
 			require.Empty(t, rec.Header().Get("Set-Cookie"))
 			require.Empty(t, rec.Header().Get("Location"))
-			require.Zero(t, b.count(`SELECT count(*) FROM install_states`))
+			require.Zero(t, b.Count(t, `SELECT count(*) FROM install_states`))
 		})
 	}
 	b.requireUntouched()
@@ -231,7 +232,7 @@ func TestRefusedCallback(t *testing.T) {
 			b.requireUntouched()
 			if !tc.spent {
 				require.Empty(t, b.platform.codes, "the code was not tried")
-				require.Zero(t, b.count(`SELECT count(*) FROM install_states WHERE used_at IS NOT NULL`))
+				require.Zero(t, b.Count(t, `SELECT count(*) FROM install_states WHERE used_at IS NOT NULL`))
 			}
 		})
 	}
@@ -316,7 +317,7 @@ func TestSecondApp(t *testing.T) {
 
 func TestNew(t *testing.T) {
 	t.Parallel()
-	good := options(&bench{platform: &platform{}})
+	good := options(&bench{Record: &storetest.Record{}, platform: &platform{}})
 	good.Installs = absent{}
 	_, err := install.New(good)
 	require.NoError(t, err)

@@ -6,99 +6,32 @@ import (
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/hex"
-	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
 	"os"
 	"strconv"
-	"strings"
 	"sync"
 	"testing"
 	"time"
 
-	"github.com/google/uuid"
-	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/rs/zerolog"
 	"github.com/stretchr/testify/require"
 
 	"tillflow/api"
 	"tillflow/api/install"
-	"tillflow/internal/crypt"
 	"tillflow/internal/shopify/app"
 	core "tillflow/internal/shopify/install"
-	"tillflow/internal/store"
+	"tillflow/internal/store/storetest"
 )
 
 const (
-	shop        = "acme-dev.myshopify.com"
-	secret      = "app-secret"
-	urlVariable = "TILLFLOW_TEST_DATABASE_URL"
-	cookieName  = "__Host-tillflow_install_payments"
+	shop       = "acme-dev.myshopify.com"
+	secret     = "app-secret"
+	cookieName = "__Host-tillflow_install_payments"
 )
 
-// template is the migrated database that every test's is copied from.
-var template = sync.OnceValues(func() (string, error) {
-	name := "tillflow_install_template_" + strings.ReplaceAll(uuid.NewString(), "-", "")
-	ctx := context.Background()
-	if err := run(ctx, "CREATE DATABASE "+name); err != nil {
-		return "", err
-	}
-	s, err := store.Open(ctx, at(name), store.Options{Now: time.Now, Vault: crypt.NewVault(&crypt.Keyring{}), Log: zerolog.Nop()})
-	if err != nil {
-		return "", err
-	}
-	defer s.Close()
-	return name, s.Migrate(ctx)
-})
-
-func TestMain(m *testing.M) {
-	code := m.Run()
-	if name, err := template(); err == nil {
-		if err := run(context.Background(), "DROP DATABASE IF EXISTS "+name+" WITH (FORCE)"); err != nil {
-			fmt.Fprintln(os.Stderr, err)
-		}
-	}
-	os.Exit(code)
-}
-
-// run does one statement as the server's administrator.
-func run(ctx context.Context, statement string) error {
-	if os.Getenv(urlVariable) == "" {
-		return fmt.Errorf("set %s to an administrator's URL of a PostgreSQL 15 or later, or run `make test`, which starts one", urlVariable)
-	}
-	conn, err := pgx.Connect(ctx, os.Getenv(urlVariable))
-	if err != nil {
-		return err
-	}
-	defer conn.Close(ctx)
-	_, err = conn.Exec(ctx, statement)
-	return err
-}
-
-// at is the address of a database.
-func at(name string) string {
-	u, err := url.Parse(os.Getenv(urlVariable))
-	if err != nil {
-		return ""
-	}
-	u.Path = "/" + name
-	return u.String()
-}
-
-// database makes one for a test and answers its address.
-func database(t *testing.T) string {
-	t.Helper()
-	source, err := template()
-	require.NoError(t, err)
-	name := "tillflow_install_" + strings.ReplaceAll(uuid.NewString(), "-", "")
-	require.NoError(t, run(t.Context(), "CREATE DATABASE "+name+" TEMPLATE "+source))
-	t.Cleanup(func() {
-		require.NoError(t, run(context.WithoutCancel(t.Context()), "DROP DATABASE "+name+" WITH (FORCE)"))
-	})
-	return at(name)
-}
+func TestMain(m *testing.M) { os.Exit(storetest.Main(m)) }
 
 // platform is Shopify's token endpoint.
 type platform struct {
@@ -125,9 +58,8 @@ func (p *platform) ExchangeCode(_ context.Context, _ string, code app.Secret) (a
 
 // bench is the handler on the real record.
 type bench struct {
-	*store.Store
+	*storetest.Record
 	t        *testing.T
-	pool     *pgxpool.Pool
 	platform *platform
 	log      *bytes.Buffer
 	logger   zerolog.Logger
@@ -153,17 +85,7 @@ func setup(t *testing.T, change ...func(*bench, *install.Options)) *bench {
 		platform: &platform{scope: "write_payment_gateways,write_payment_sessions"},
 	}
 	b.logger = zerolog.New(zerolog.SyncWriter(b.log))
-	ring, err := crypt.ParseKeyring("k1:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=")
-	require.NoError(t, err)
-	address := database(t)
-	b.Store, err = store.Open(t.Context(), address, store.Options{
-		Now: func() time.Time { return b.now }, Vault: crypt.NewVault(ring), Log: zerolog.Nop(),
-	})
-	require.NoError(t, err)
-	t.Cleanup(b.Close)
-	b.pool, err = pgxpool.New(t.Context(), address)
-	require.NoError(t, err)
-	t.Cleanup(b.pool.Close)
+	b.Record = storetest.Open(t, func() time.Time { return b.now })
 	o := options(b)
 	for _, c := range change {
 		c(b, &o)
@@ -179,7 +101,7 @@ func (b *bench) renew(t *testing.T) {
 	t.Helper()
 	b.t, b.now = t, time.Date(2026, 11, 20, 12, 0, 0, 0, time.UTC)
 	b.platform.err, b.platform.codes, b.platform.scope = nil, nil, "write_payment_gateways,write_payment_sessions"
-	_, err := b.pool.Exec(t.Context(), `DELETE FROM install_states`)
+	_, err := b.Pool.Exec(t.Context(), `DELETE FROM install_states`)
 	require.NoError(t, err)
 }
 
@@ -224,16 +146,9 @@ func (b *bench) backFor(domain, state string) string {
 	return "/shopify/callback?" + signed(secret, "code=c1&shop="+domain+"&state="+state+"&timestamp="+strconv.FormatInt(b.now.Unix(), 10))
 }
 
-func (b *bench) count(query string) int {
-	b.t.Helper()
-	var n int
-	require.NoError(b.t, b.pool.QueryRow(b.t.Context(), query).Scan(&n))
-	return n
-}
-
 // requireUntouched proves that nothing was installed.
 func (b *bench) requireUntouched() {
 	b.t.Helper()
-	require.Zero(b.t, b.count(`SELECT (SELECT count(*) FROM shops) + (SELECT count(*) FROM shop_tokens) + (SELECT count(*) FROM installations)`))
+	require.Zero(b.t, b.Count(b.t, `SELECT (SELECT count(*) FROM shops) + (SELECT count(*) FROM shop_tokens) + (SELECT count(*) FROM installations)`))
 	require.NotContains(b.t, b.log.String(), "c1&")
 }

@@ -25,7 +25,6 @@ import (
 	"tillflow/api"
 	"tillflow/api/hook"
 	"tillflow/api/install"
-	"tillflow/internal/crypt"
 	"tillflow/internal/payment"
 	"tillflow/internal/shopify"
 	"tillflow/internal/shopify/admin"
@@ -33,6 +32,7 @@ import (
 	inbox "tillflow/internal/shopify/hook"
 	core "tillflow/internal/shopify/install"
 	"tillflow/internal/store"
+	"tillflow/internal/store/storetest"
 	standin "tillflow/standin/shopify"
 )
 
@@ -63,11 +63,7 @@ func (w *town) scopes(name app.Name) []string {
 func newTown(t *testing.T, shops ...standin.Shop) *town {
 	t.Helper()
 	w := &town{t: t, apps: map[app.Name]*shopify.Refresher{}, privacy: make(chan hook.PrivacyRequest, 8)}
-	ring, err := crypt.ParseKeyring("k1:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=")
-	require.NoError(t, err)
-	w.Store, err = store.Open(t.Context(), database(t), store.Options{Now: time.Now, Vault: crypt.NewVault(ring), Log: zerolog.Nop()})
-	require.NoError(t, err)
-	t.Cleanup(w.Close)
+	w.Store = storetest.Open(t, time.Now).Store
 	jar, err := cookiejar.New(nil)
 	require.NoError(t, err)
 	w.browser = &http.Client{Jar: jar, Timeout: 20 * time.Second}

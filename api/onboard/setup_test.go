@@ -3,8 +3,6 @@ package onboard_test
 import (
 	"bytes"
 	"context"
-	"encoding/base64"
-	"fmt"
 	"html"
 	"io"
 	"mime/multipart"
@@ -18,8 +16,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/google/uuid"
-	"github.com/jackc/pgx/v5"
 	"github.com/labstack/echo/v4"
 	"github.com/rs/zerolog"
 	"github.com/stretchr/testify/require"
@@ -28,7 +24,6 @@ import (
 	"tillflow/api/onboard"
 	"tillflow/api/pay"
 	"tillflow/internal/access/audit"
-	"tillflow/internal/crypt"
 	core "tillflow/internal/onboard"
 	"tillflow/internal/payment"
 	"tillflow/internal/psp"
@@ -36,75 +31,17 @@ import (
 	"tillflow/internal/shopify/app"
 	"tillflow/internal/shopify/install"
 	"tillflow/internal/store"
+	"tillflow/internal/store/storetest"
 )
 
 const (
-	acme        = "acme.myshopify.com"
-	other       = "other.myshopify.com"
-	public      = "https://pay.example.com"
-	cookieName  = "__Host-tillflow_merchant"
-	urlVariable = "TILLFLOW_TEST_DATABASE_URL"
+	acme       = "acme.myshopify.com"
+	other      = "other.myshopify.com"
+	public     = "https://pay.example.com"
+	cookieName = "__Host-tillflow_merchant"
 )
 
-// database makes one for a test, from a template that is migrated once.
-func database(t *testing.T) string {
-	t.Helper()
-	source, err := template()
-	require.NoError(t, err)
-	name := "tillflow_onboard_" + strings.ReplaceAll(uuid.NewString(), "-", "")
-	require.NoError(t, run(t.Context(), "CREATE DATABASE "+name+" TEMPLATE "+source))
-	t.Cleanup(func() {
-		require.NoError(t, run(context.WithoutCancel(t.Context()), "DROP DATABASE "+name+" WITH (FORCE)"))
-	})
-	return at(name)
-}
-
-var template = sync.OnceValues(func() (string, error) {
-	name := "tillflow_onboard_template_" + strings.ReplaceAll(uuid.NewString(), "-", "")
-	ctx := context.Background()
-	if err := run(ctx, "CREATE DATABASE "+name); err != nil {
-		return "", err
-	}
-	s, err := store.Open(ctx, at(name), store.Options{Now: time.Now, Vault: crypt.NewVault(&crypt.Keyring{}), Log: zerolog.Nop()})
-	if err != nil {
-		return "", err
-	}
-	defer s.Close()
-	return name, s.Migrate(ctx)
-})
-
-func TestMain(m *testing.M) {
-	code := m.Run()
-	if name, err := template(); err == nil {
-		if err := run(context.Background(), "DROP DATABASE IF EXISTS "+name+" WITH (FORCE)"); err != nil {
-			fmt.Fprintln(os.Stderr, err)
-		}
-	}
-	os.Exit(code)
-}
-
-// run does one statement as the server's administrator.
-func run(ctx context.Context, statement string) error {
-	if os.Getenv(urlVariable) == "" {
-		return fmt.Errorf("set %s to an administrator's URL of a PostgreSQL 15 or later, or run `make test`, which starts one", urlVariable)
-	}
-	conn, err := pgx.Connect(ctx, os.Getenv(urlVariable))
-	if err != nil {
-		return err
-	}
-	defer conn.Close(ctx)
-	_, err = conn.Exec(ctx, statement)
-	return err
-}
-
-func at(name string) string {
-	u, err := url.Parse(os.Getenv(urlVariable))
-	if err != nil {
-		return ""
-	}
-	u.Path = "/" + name
-	return u.String()
-}
+func TestMain(m *testing.M) { os.Exit(storetest.Main(m)) }
 
 // bank is a provider that answers a verification as the test says.
 type bank struct {
@@ -176,12 +113,8 @@ func (b *bench) pass(d time.Duration) {
 func setup(t *testing.T) *bench {
 	t.Helper()
 	b := &bench{t: t, bank: &bank{}, now: time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC), log: &bytes.Buffer{}}
-	ring, err := crypt.ParseKeyring(crypt.Secret("a:" + base64.StdEncoding.EncodeToString(make([]byte, 32))))
-	require.NoError(t, err)
 	log := zerolog.New(b.log)
-	b.Store, err = store.Open(t.Context(), database(t), store.Options{Now: b.clock, Vault: crypt.NewVault(ring), Log: log})
-	require.NoError(t, err)
-	t.Cleanup(b.Close)
+	b.Store = storetest.Open(t, b.clock, func(o *store.Options) { o.Log = log }).Store
 	b.install(acme)
 	b.install(other)
 	providers, err := psp.NewRegistry(b.bank, sandbox.New(sandbox.Options{Books: b.Store, PublicURL: public, Now: b.clock}))

@@ -1,9 +1,7 @@
 package cli
 
 import (
-	"context"
 	"fmt"
-	"net/url"
 	"strings"
 	"testing"
 
@@ -12,24 +10,16 @@ import (
 
 	"tillflow/internal/access"
 	"tillflow/internal/access/audit"
+	"tillflow/internal/store/storetest"
 )
 
 // archive is an office with a database of its own, since what is done to its
 // chain cannot be undone.
 func archive(t *testing.T, rows int) *office {
 	t.Helper()
-	address, err := makeDatabase()
-	require.NoError(t, err)
-	u, err := url.Parse(address)
-	require.NoError(t, err)
-	t.Cleanup(func() {
-		require.NoError(t, admin(context.Background(), "DROP DATABASE "+strings.TrimPrefix(u.Path, "/")+" WITH (FORCE)"))
-	})
 	o := &office{t: t, vars: settings()}
-	o.vars["TILLFLOW_DATABASE_URL"] = address
-	o.Store, err = openStore(t.Context(), address)
-	require.NoError(t, err)
-	t.Cleanup(o.Close)
+	o.vars["TILLFLOW_DATABASE_URL"] = storetest.Database(t)
+	o.Store = openStore(t, o.vars)
 	for i := range rows {
 		require.NoError(t, o.AppendAudit(t.Context(), audit.Entry{
 			Actor: audit.Actor{Name: "ada", Role: access.Finance}, Action: "money.release", Subject: fmt.Sprintf("payment %d", i+1), Detail: "amount=12.30 EUR",

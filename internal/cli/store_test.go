@@ -1,18 +1,13 @@
 package cli
 
 import (
-	"context"
-	"fmt"
-	"net/url"
 	"os"
 	"regexp"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	"github.com/google/uuid"
-	"github.com/jackc/pgx/v5"
 	"github.com/rs/zerolog"
 	"github.com/stretchr/testify/mock"
 	"github.com/stretchr/testify/require"
@@ -24,65 +19,20 @@ import (
 	"tillflow/internal/money"
 	"tillflow/internal/payment"
 	"tillflow/internal/store"
+	"tillflow/internal/store/storetest"
 )
 
-const urlVariable = "TILLFLOW_TEST_DATABASE_URL"
-
-// database is the one of this package's tests; they share it, each with a shop
-// of its own, as shops share the real one.
-var database = sync.OnceValues(makeDatabase)
-
-func makeDatabase() (string, error) {
-	u, err := url.Parse(os.Getenv(urlVariable))
-	if err != nil || u.Host == "" {
-		return "", fmt.Errorf("set %s to an administrator's URL of a PostgreSQL 15 or later, or run `make test`, which starts one", urlVariable)
-	}
-	ctx := context.Background()
-	name := "tillflow_cli_" + strings.ReplaceAll(uuid.NewString(), "-", "")
-	if err := admin(ctx, "CREATE DATABASE "+name); err != nil {
-		return "", err
-	}
-	u.Path = "/" + name
-	st, err := openStore(ctx, u.String())
-	if err != nil {
-		return "", err
-	}
-	defer st.Close()
-	return u.String(), st.Migrate(ctx)
-}
-
-func admin(ctx context.Context, statement string) error {
-	conn, err := pgx.Connect(ctx, os.Getenv(urlVariable))
-	if err != nil {
-		return err
-	}
-	defer conn.Close(ctx)
-	_, err = conn.Exec(ctx, statement)
-	return err
-}
+func TestMain(m *testing.M) { os.Exit(storetest.Main(m)) }
 
 // openStore opens the store as a command does.
-func openStore(ctx context.Context, address string) (*store.Store, error) {
-	vars := settings()
-	vars["TILLFLOW_DATABASE_URL"] = address
+func openStore(t *testing.T, vars map[string]string) *store.Store {
+	t.Helper()
 	c, _, err := load(at(vars, "").env)
-	if err != nil {
-		return nil, err
-	}
-	return OpenStore(ctx, c, time.Now, zerolog.Nop())
-}
-
-func TestMain(m *testing.M) {
-	code := m.Run()
-	if address, err := database(); err == nil {
-		name := address[strings.LastIndex(address, "/")+1:]
-		name, _, _ = strings.Cut(name, "?")
-		if err := admin(context.Background(), "DROP DATABASE "+name+" WITH (FORCE)"); err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			code = 1
-		}
-	}
-	os.Exit(code)
+	require.NoError(t, err)
+	s, err := OpenStore(t.Context(), c, time.Now, zerolog.Nop())
+	require.NoError(t, err)
+	t.Cleanup(s.Close)
+	return s
 }
 
 // office is a shop with its database, as an operator at a terminal has it.
@@ -95,15 +45,10 @@ type office struct {
 
 func setup(t *testing.T) *office {
 	t.Helper()
-	address, err := database()
-	if err != nil {
-		t.Fatal(err)
-	}
 	o := &office{t: t, shop: "s" + strings.ReplaceAll(uuid.NewString(), "-", "") + ".myshopify.com", vars: settings()}
-	o.vars["TILLFLOW_DATABASE_URL"] = address
-	o.Store, err = openStore(t.Context(), address)
-	require.NoError(t, err)
-	t.Cleanup(o.Close)
+	// All share one database, each with a shop of its own, as shops share the real one.
+	o.vars["TILLFLOW_DATABASE_URL"] = storetest.Shared(t)
+	o.Store = openStore(t, o.vars)
 	return o
 }
 

@@ -25,6 +25,7 @@ import (
 
 	"tillflow/internal/config"
 	"tillflow/internal/shopify/app"
+	"tillflow/internal/store/storetest"
 	standin "tillflow/standin/shopify"
 )
 
@@ -72,13 +73,6 @@ func (w *town) skip(d time.Duration) { w.offset.Add(int64(d)) }
 // takes all that it finds. change edits the settings.
 func newTown(t *testing.T, change ...func(map[string]string)) *town {
 	t.Helper()
-	address, err := makeDatabase()
-	require.NoError(t, err)
-	t.Cleanup(func() {
-		u, err := url.Parse(address)
-		require.NoError(t, err)
-		require.NoError(t, admin(context.WithoutCancel(t.Context()), "DROP DATABASE "+u.Path[1:]+" WITH (FORCE)"))
-	})
 	w := &town{t: t}
 	jar, err := cookiejar.New(nil)
 	require.NoError(t, err)
@@ -93,7 +87,7 @@ func newTown(t *testing.T, change ...func(map[string]string)) *town {
 	w.public, w.at = listen(&service), listen(&platform)
 	vars := settings()
 	for name, value := range map[string]string{
-		"ENVIRONMENT": "development", "DATABASE_URL": address, "PUBLIC_URL": w.public, "SHOPIFY_URL": w.at + "/shops/{shop}",
+		"ENVIRONMENT": "development", "DATABASE_URL": storetest.Database(t), "PUBLIC_URL": w.public, "SHOPIFY_URL": w.at + "/shops/{shop}",
 		"SHOPIFY_CLIENT_ID": "payments", "SHOPIFY_CLIENT_SECRET": "payments-secret",
 		"SHOPIFY_ADMIN_CLIENT_ID": "admin", "SHOPIFY_ADMIN_CLIENT_SECRET": "admin-secret",
 	} {

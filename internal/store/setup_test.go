@@ -1,20 +1,14 @@
 package store_test
 
 import (
-	"context"
-	"crypto/rand"
-	"encoding/base64"
 	"fmt"
-	"net/url"
 	"os"
-	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5/pgxpool"
-	"github.com/rs/zerolog"
 	"github.com/stretchr/testify/require"
 
 	"tillflow/activities"
@@ -26,6 +20,7 @@ import (
 	"tillflow/internal/money"
 	"tillflow/internal/payment"
 	"tillflow/internal/store"
+	"tillflow/internal/store/storetest"
 )
 
 // The consumers' interfaces are met by structure.
@@ -39,71 +34,7 @@ var (
 	_ merchant.Records    = (*store.Store)(nil)
 )
 
-const urlVariable = "TILLFLOW_TEST_DATABASE_URL"
-
-// template is the migrated database that every test's database is copied from.
-var template = sync.OnceValues(makeTemplate)
-
-// adminURL names the server; without one there is nothing to test against.
-func adminURL() (*url.URL, error) {
-	text := os.Getenv(urlVariable)
-	if text == "" {
-		return nil, fmt.Errorf("set %s to an administrator's URL of a PostgreSQL 15 or later, or run `make test`, which starts one", urlVariable)
-	}
-	u, err := url.Parse(text)
-	if err != nil {
-		return nil, fmt.Errorf("%s is not a URL", urlVariable)
-	}
-	return u, nil
-}
-
-func makeTemplate() (string, error) {
-	name := "tillflow_store_template_" + strings.ReplaceAll(uuid.NewString(), "-", "")
-	if err := admin(context.Background(), "CREATE DATABASE "+name); err != nil {
-		return "", err
-	}
-	u, err := adminURL()
-	if err != nil {
-		return "", err
-	}
-	u.Path = "/" + name
-	s, err := store.Open(context.Background(), u.String(), store.Options{Now: time.Now, Vault: crypt.NewVault(&crypt.Keyring{}), Log: zerolog.Nop()})
-	if err != nil {
-		return "", err
-	}
-	defer s.Close()
-	return name, s.Migrate(context.Background())
-}
-
-// adminPool is shared by all tests: a connection of one's own costs more than
-// the statement it is for.
-var adminPool = sync.OnceValues(func() (*pgxpool.Pool, error) {
-	u, err := adminURL()
-	if err != nil {
-		return nil, err
-	}
-	return pgxpool.New(context.Background(), u.String())
-})
-
-// admin runs one statement on the administrator's database.
-func admin(ctx context.Context, statement string) error {
-	pool, err := adminPool()
-	if err != nil {
-		return err
-	}
-	_, err = pool.Exec(ctx, statement)
-	return err
-}
-
-func TestMain(m *testing.M) {
-	code := m.Run()
-	if name, err := template(); err == nil {
-		if err := admin(context.Background(), "DROP DATABASE IF EXISTS "+name+" WITH (FORCE)"); err != nil {
-			fmt.Fprintln(os.Stderr, err)
-		}
-	}
-	os.Exit(code)
-}
+func TestMain(m *testing.M) { os.Exit(storetest.Main(m)) }
 
 // clock is the service's time in tests.
 type clock struct {
@@ -148,34 +79,10 @@ func setup(t *testing.T) *bundle {
 // open gives a migrated, empty database.
 func open(t *testing.T) *bundle {
 	t.Helper()
-	source, err := template()
-	if err != nil {
-		t.Fatal(err)
-	}
-	name := "tillflow_store_" + strings.ReplaceAll(uuid.NewString(), "-", "")
-	require.NoError(t, admin(t.Context(), fmt.Sprintf("CREATE DATABASE %s TEMPLATE %s", name, source)))
-	t.Cleanup(func() { require.NoError(t, admin(context.Background(), "DROP DATABASE "+name+" WITH (FORCE)")) })
-	u, err := adminURL()
-	require.NoError(t, err)
-	u.Path = "/" + name
-	b := &bundle{t: t, url: u.String(), clock: &clock{now: time.Date(2026, 11, 20, 10, 0, 0, 0, time.UTC)}}
-	b.vault = crypt.NewVault(keyring(t))
-	b.Store, err = store.Open(t.Context(), b.url, store.Options{Now: b.clock.Now, Vault: b.vault, Log: zerolog.Nop()})
-	require.NoError(t, err)
-	t.Cleanup(b.Close)
-	b.pool, err = pgxpool.New(t.Context(), b.url)
-	require.NoError(t, err)
-	t.Cleanup(b.pool.Close)
+	b := &bundle{t: t, clock: &clock{now: time.Date(2026, 11, 20, 10, 0, 0, 0, time.UTC)}}
+	r := storetest.Open(t, b.clock.Now)
+	b.Store, b.pool, b.url, b.vault = r.Store, r.Pool, r.URL, r.Vault
 	return b
-}
-
-func keyring(t *testing.T) *crypt.Keyring {
-	t.Helper()
-	key := make([]byte, 32)
-	rand.Read(key)
-	ring, err := crypt.ParseKeyring(crypt.Secret("k1:" + base64.StdEncoding.EncodeToString(key)))
-	require.NoError(t, err)
-	return ring
 }
 
 func (b *bundle) account(provider string, live bool, label string) string {

@@ -2,7 +2,6 @@ package login_test
 
 import (
 	"bytes"
-	"context"
 	"crypto/hmac"
 	"crypto/sha1"
 	"encoding/binary"
@@ -19,8 +18,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/google/uuid"
-	"github.com/jackc/pgx/v5"
 	"github.com/labstack/echo/v4"
 	"github.com/rs/zerolog"
 	"github.com/stretchr/testify/require"
@@ -29,69 +26,11 @@ import (
 	"tillflow/api/console/login"
 	"tillflow/internal/access"
 	"tillflow/internal/access/audit"
-	"tillflow/internal/crypt"
 	"tillflow/internal/store"
+	"tillflow/internal/store/storetest"
 )
 
-const urlVariable = "TILLFLOW_TEST_DATABASE_URL"
-
-func admin(ctx context.Context, statement string) error {
-	conn, err := pgx.Connect(ctx, os.Getenv(urlVariable))
-	if err != nil {
-		return err
-	}
-	defer conn.Close(ctx)
-	_, err = conn.Exec(ctx, statement)
-	return err
-}
-
-func address(name string) (string, error) {
-	u, err := url.Parse(os.Getenv(urlVariable))
-	if err != nil || u.Host == "" {
-		return "", fmt.Errorf("set %s to an administrator's URL of a PostgreSQL 15 or later, or run `make test`, which starts one", urlVariable)
-	}
-	u.Path = "/" + name
-	return u.String(), nil
-}
-
-func openStore(ctx context.Context, name string, now func() time.Time) (*store.Store, error) {
-	ring, err := crypt.ParseKeyring("k1:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=")
-	if err != nil {
-		return nil, err
-	}
-	at, err := address(name)
-	if err != nil {
-		return nil, err
-	}
-	return store.Open(ctx, at, store.Options{Now: now, Vault: crypt.NewVault(ring), Log: zerolog.Nop()})
-}
-
-// template is the migrated database that every test's database is copied from.
-var template = sync.OnceValues(func() (string, error) {
-	ctx, name := context.Background(), "tillflow_login_template_"+strings.ReplaceAll(uuid.NewString(), "-", "")
-	if _, err := address(name); err != nil {
-		return "", err
-	}
-	if err := admin(ctx, "CREATE DATABASE "+name); err != nil {
-		return "", err
-	}
-	s, err := openStore(ctx, name, time.Now)
-	if err != nil {
-		return "", err
-	}
-	defer s.Close()
-	return name, s.Migrate(ctx)
-})
-
-func TestMain(m *testing.M) {
-	code := m.Run()
-	if name, err := template(); err == nil {
-		if err := admin(context.Background(), "DROP DATABASE IF EXISTS "+name+" WITH (FORCE)"); err != nil {
-			fmt.Fprintln(os.Stderr, err)
-		}
-	}
-	os.Exit(code)
-}
+func TestMain(m *testing.M) { os.Exit(storetest.Main(m)) }
 
 const (
 	password = "olive tractor bends slowly"
@@ -126,17 +65,8 @@ func cost() access.Argon2 { return access.Argon2{MemoryKiB: 64, Passes: 1, Lanes
 // furnish builds a console; change makes its login another one.
 func furnish(t *testing.T, change ...func(*house, *login.Options)) *house {
 	t.Helper()
-	source, err := template()
-	if err != nil {
-		t.Fatal(err)
-	}
-	name := "tillflow_login_" + strings.ReplaceAll(uuid.NewString(), "-", "")
-	require.NoError(t, admin(t.Context(), fmt.Sprintf("CREATE DATABASE %s TEMPLATE %s", name, source)))
-	t.Cleanup(func() { require.NoError(t, admin(context.Background(), "DROP DATABASE "+name+" WITH (FORCE)")) })
 	h := &house{t: t, log: &bytes.Buffer{}, now: time.Date(2026, 11, 20, 10, 0, 0, 0, time.UTC)}
-	h.Store, err = openStore(t.Context(), name, h.clock)
-	require.NoError(t, err)
-	t.Cleanup(h.Close)
+	h.Store = storetest.Open(t, h.clock).Store
 	o := login.Options{
 		Users: h.Store, Sessions: h.Store, Audit: h.Store, Invitations: h.Store, Passwords: access.NewPasswords(cost(), 2), PublicURL: public,
 		Base: "/console", Home: "/console/payments", Local: true, Now: h.clock, Log: zerolog.New(h.log),

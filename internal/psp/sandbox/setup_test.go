@@ -3,7 +3,6 @@ package sandbox_test
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -27,62 +26,18 @@ import (
 	"tillflow/internal/psp/sandbox"
 	"tillflow/internal/psp/sandbox/books"
 	"tillflow/internal/store"
+	"tillflow/internal/store/storetest"
 	"tillflow/standin/faults"
 )
 
-const urlVariable = "TILLFLOW_TEST_DATABASE_URL"
+func TestMain(m *testing.M) { os.Exit(storetest.Main(m)) }
 
-// database is the one of this package's tests; they share it, each with an
-// account of its own, as shops share the real one.
-var database = sync.OnceValues(makeDatabase)
-
-func makeDatabase() (string, error) {
-	u, err := url.Parse(os.Getenv(urlVariable))
-	if err != nil || u.Host == "" {
-		return "", fmt.Errorf("set %s to an administrator's URL of a PostgreSQL 15 or later, or run `make test`, which starts one", urlVariable)
-	}
-	ctx := context.Background()
-	name := "tillflow_sandbox_" + strings.ReplaceAll(uuid.NewString(), "-", "")
-	if err := admin(ctx, "CREATE DATABASE "+name); err != nil {
-		return "", err
-	}
-	u.Path = "/" + name
-	s, err := openStore(ctx, u.String(), time.Now)
-	if err != nil {
-		return "", err
-	}
-	defer s.Close()
-	return u.String(), s.Migrate(ctx)
-}
-
-func admin(ctx context.Context, statement string) error {
-	conn, err := pgx.Connect(ctx, os.Getenv(urlVariable))
-	if err != nil {
-		return err
-	}
-	defer conn.Close(ctx)
-	_, err = conn.Exec(ctx, statement)
-	return err
-}
-
-func openStore(ctx context.Context, address string, now func() time.Time) (*store.Store, error) {
-	return store.Open(ctx, address, store.Options{Now: now, Vault: crypt.NewVault(&crypt.Keyring{}), MaxConns: 2, Log: zerolog.Nop()})
-}
-
-func TestMain(m *testing.M) {
-	code := m.Run()
-	if address, err := database(); err == nil {
-		u, err := url.Parse(address) // it was made by makeDatabase
-		if err != nil {
-			panic(err)
-		}
-		name := strings.TrimPrefix(u.Path, "/")
-		if err := admin(context.Background(), "DROP DATABASE "+name+" WITH (FORCE)"); err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			code = 1
-		}
-	}
-	os.Exit(code)
+func openStore(t *testing.T, address string, now func() time.Time) *store.Store {
+	t.Helper()
+	s, err := store.Open(t.Context(), address, store.Options{Now: now, Vault: crypt.NewVault(&crypt.Keyring{}), MaxConns: 2, Log: zerolog.Nop()})
+	require.NoError(t, err)
+	t.Cleanup(s.Close)
+	return s
 }
 
 // bench is a sandbox with its page, a clock and faults.
@@ -111,12 +66,9 @@ func setup(t *testing.T) *bench {
 		acc:    psp.Account{ID: "acc-" + uuid.NewString(), Shop: "shop", Credentials: psp.Credentials{"key": sandbox.Key}},
 	}
 	t.Cleanup(b.faults.Close)
-	var err error
-	b.address, err = database()
-	require.NoError(t, err)
-	b.store, err = openStore(t.Context(), b.address, b.clock)
-	require.NoError(t, err)
-	t.Cleanup(b.store.Close)
+	// All share one database, each with an account of its own, as shops share the real one.
+	b.address = storetest.Shared(t)
+	b.store = openStore(t, b.address, b.clock)
 	b.connector = sandbox.New(sandbox.Options{
 		Books: faulty{b.store, b.faults}, PublicURL: publicURL + "/", Now: b.clock, Delay: delay,
 	})
@@ -154,8 +106,7 @@ func (b *bench) press(t *testing.T, open psp.Outcome, choice string) *http.Respo
 
 func (b *bench) target(t *testing.T) psptest.Target {
 	t.Helper()
-	closed, err := openStore(t.Context(), b.address, b.clock)
-	require.NoError(t, err)
+	closed := openStore(t, b.address, b.clock)
 	closed.Close()
 	return psptest.Target{
 		Connector:   b.connector,
