@@ -187,7 +187,7 @@ func (s *Server) keep(m stored) error {
 	m.parsed = parse(m)
 	messages := append(append([]stored(nil), s.messages...), m)
 	messages = messages[max(0, len(messages)-s.opts.MaxMessages):]
-	if err := s.save(snapshot{Format: snapshotFormat, Received: m.ID, Messages: messages}); err != nil {
+	if err := s.save(snapshotFile{Format: snapshotFormat, Received: m.ID, Messages: messages}); err != nil {
 		return err
 	}
 	s.received, s.messages = m.ID, messages

@@ -2,40 +2,25 @@ package mail
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
-	"io/fs"
-	"os"
-	"path/filepath"
+
+	"tillflow/standin/snapshot"
 )
 
 const snapshotFormat = 1
 
-// snapshot is the saved file.
-type snapshot struct {
+// snapshotFile is what is saved.
+type snapshotFile struct {
 	Format   int      `json:"format"`
 	Received int      `json:"received"`
 	Messages []stored `json:"messages"`
 }
 
-// load reads the snapshot; a missing file is an empty one, a damaged one is an error and never overwritten.
+// load reads the snapshot; one that is damaged is an error and never overwritten.
 func (s *Server) load() error {
-	if s.opts.SnapshotPath == "" {
-		return nil
-	}
-	data, err := os.ReadFile(s.opts.SnapshotPath)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	if err != nil {
-		return fmt.Errorf("read snapshot: %w", err)
-	}
-	var saved snapshot
-	if err := json.Unmarshal(data, &saved); err != nil {
-		return fmt.Errorf("read snapshot %s: %w", s.opts.SnapshotPath, err)
-	}
-	if saved.Format != snapshotFormat {
-		return fmt.Errorf("snapshot %s has format %d, this program reads %d", s.opts.SnapshotPath, saved.Format, snapshotFormat)
+	var saved snapshotFile
+	if err := snapshot.Read(s.opts.SnapshotPath, snapshotFormat, &saved); err != nil {
+		return err
 	}
 	s.received = saved.Received
 	s.messages = saved.Messages[max(0, len(saved.Messages)-s.opts.MaxMessages):]
@@ -45,9 +30,8 @@ func (s *Server) load() error {
 	return nil
 }
 
-// save replaces the snapshot at once: readers see the old or the new content, also after a crash. Mail is rare,
-// so every message is saved before its sender is told that it was taken.
-func (s *Server) save(content snapshot) (err error) {
+// save replaces the snapshot. Mail is rare, so every message is saved before its sender is told that it was taken.
+func (s *Server) save(content snapshotFile) error {
 	if s.opts.SnapshotPath == "" {
 		return nil
 	}
@@ -55,21 +39,5 @@ func (s *Server) save(content snapshot) (err error) {
 	if err != nil {
 		return fmt.Errorf("encode snapshot: %w", err)
 	}
-	path := s.opts.SnapshotPath
-	temp, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*") // mode 0600: mail is personal
-	if err != nil {
-		return fmt.Errorf("save snapshot: %w", err)
-	}
-	defer func() {
-		if err != nil {
-			err = fmt.Errorf("save snapshot: %w", errors.Join(err, os.Remove(temp.Name())))
-		}
-	}()
-	if _, err := temp.Write(data); err != nil {
-		return errors.Join(err, temp.Close())
-	}
-	if err := errors.Join(temp.Sync(), temp.Close()); err != nil {
-		return err
-	}
-	return os.Rename(temp.Name(), path)
+	return snapshot.Write(s.opts.SnapshotPath, data)
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"tillflow/standin/faults"
+	"tillflow/standin/snapshot"
 )
 
 const adminPath = "/shops/" + acme + "/admin/api/2026-10/graphql.json"
@@ -287,7 +288,7 @@ func TestASnapshotFromBeforeAppsCouldBeInstalled(t *testing.T) {
 	old := fmt.Sprintf(`{"format":1,"shops":{%q:{"domain":%q,"next_order":1001,"checkouts":{},"sessions":{},"tokens":{
 		"seed":%q,"access":[{"token":"shpat_rotated","expires_at":"2026-11-20T11:00:00Z"}],
 		"refresh":"shprt_rotated","refresh_at":"2026-11-20T10:00:00Z"}}}}`, acme, acme, seedAccess)
-	require.NoError(t, writeFile(path, []byte(old)))
+	require.NoError(t, snapshot.Write(path, []byte(old)))
 	b, _ := setupApps(t, func(o *Options) { o.SnapshotPath = path })
 	require.True(t, b.calls(t, "shpat_rotated"))
 	require.False(t, b.calls(t, seedAccess))

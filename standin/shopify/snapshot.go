@@ -2,13 +2,11 @@ package shopify
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
-	"io/fs"
-	"os"
-	"path/filepath"
 	"sync"
 	"time"
+
+	"tillflow/standin/snapshot"
 )
 
 // saveEvery is the pause between saves while the books change.
@@ -18,32 +16,19 @@ const saveEvery = time.Second
 // that books grown large do not slow down what they watch.
 const saveShare = 20
 
-// snapshot is the saved file.
-type snapshot struct {
+// snapshotFile is what is saved.
+type snapshotFile struct {
 	Format int              `json:"format"`
 	Shops  map[string]*shop `json:"shops"`
 }
 
 const snapshotFormat = 1
 
-// load reads the snapshot; a missing file is an empty one, a damaged one is an error and never overwritten.
+// load reads the snapshot; one that is damaged is an error and never overwritten.
 func (s *Server) load() error {
-	if s.opts.SnapshotPath == "" {
-		return nil
-	}
-	data, err := os.ReadFile(s.opts.SnapshotPath)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	if err != nil {
-		return fmt.Errorf("read snapshot: %w", err)
-	}
-	var saved snapshot
-	if err := json.Unmarshal(data, &saved); err != nil {
-		return fmt.Errorf("read snapshot %s: %w", s.opts.SnapshotPath, err)
-	}
-	if saved.Format != snapshotFormat {
-		return fmt.Errorf("snapshot %s has format %d, this program reads %d", s.opts.SnapshotPath, saved.Format, snapshotFormat)
+	var saved snapshotFile
+	if err := snapshot.Read(s.opts.SnapshotPath, snapshotFormat, &saved); err != nil {
+		return err
 	}
 	for domain, sh := range saved.Shops {
 		fresh := newShop(domain)
@@ -64,10 +49,11 @@ func (s *Server) load() error {
 		if sh.Sessions == nil {
 			sh.Sessions = fresh.Sessions
 		}
-		sh.bucket.limit, err = PlanStandard.limit() // openShops knows better for the configured ones
+		limit, err := PlanStandard.limit() // openShops knows better for the configured ones
 		if err != nil {
 			return err
 		}
+		sh.bucket.limit = limit
 		if err := s.completeApps(sh, PlanStandard); err != nil {
 			return err
 		}
@@ -84,35 +70,15 @@ func (s *Server) save(since uint64) (uint64, error) {
 		s.mu.Unlock()
 		return since, nil
 	}
-	data, err := json.Marshal(snapshot{Format: snapshotFormat, Shops: s.shops})
+	data, err := json.Marshal(snapshotFile{Format: snapshotFormat, Shops: s.shops})
 	s.mu.Unlock()
 	if err != nil {
 		return since, fmt.Errorf("encode snapshot: %w", err)
 	}
-	if err := writeFile(s.opts.SnapshotPath, data); err != nil {
-		return since, fmt.Errorf("save snapshot: %w", err)
+	if err := snapshot.Write(s.opts.SnapshotPath, data); err != nil {
+		return since, err
 	}
 	return version, nil
-}
-
-// writeFile replaces a file at once: readers see the old or the new content, also after a crash.
-func writeFile(path string, data []byte) (err error) {
-	temp, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*") // mode 0600: it holds tokens and addresses
-	if err != nil {
-		return err
-	}
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, os.Remove(temp.Name()))
-		}
-	}()
-	if _, err := temp.Write(data); err != nil {
-		return errors.Join(err, temp.Close())
-	}
-	if err := errors.Join(temp.Sync(), temp.Close()); err != nil {
-		return err
-	}
-	return os.Rename(temp.Name(), path)
 }
 
 // saver saves a server's books in the background.

@@ -9,8 +9,9 @@ import (
 	"io/fs"
 	"maps"
 	"os"
-	"path/filepath"
 	"slices"
+
+	"tillflow/standin/snapshot"
 )
 
 // rowKind names what a record of the journal holds.
@@ -224,17 +225,8 @@ func (s *Server) compact() error {
 	s.mu.Lock()
 	values := s.snapshot(s.allKeys())
 	s.mu.Unlock()
-	path := s.journal.path
-	tmp, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*")
-	if err != nil {
-		return fmt.Errorf("save snapshot: %w", err)
-	}
-	err = errors.Join(writeBatch(tmp, values), tmp.Sync(), tmp.Close())
-	if err == nil {
-		err = os.Rename(tmp.Name(), path)
-	}
-	if err != nil {
-		return fmt.Errorf("save snapshot %s: %w", path, errors.Join(err, os.Remove(tmp.Name())))
+	if err := snapshot.Replace(s.journal.path, func(w io.Writer) error { return writeBatch(w, values) }); err != nil {
+		return err
 	}
 	if s.journal.file == nil {
 		return nil
