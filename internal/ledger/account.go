@@ -25,8 +25,8 @@ func ModeOf(test bool) Mode {
 }
 
 // Account names one account, such as "live/provider:acct_1". Names come from the
-// constructors below and are stored as text; one that was read back goes through
-// [ParseAccount].
+// constructors below and are stored as text. An entry with one that no constructor
+// could have built is refused.
 type Account string
 
 // family is the middle part of an account's name.
@@ -94,17 +94,6 @@ func newAccount(mode Mode, family family, id string) Account {
 	return Account(string(mode) + "/" + string(family) + ":" + id)
 }
 
-// ParseAccount accepts a name that the constructors of this package could have
-// built, else ErrMalformed. The last part is 1 to 200 ASCII letters, digits,
-// dots, dashes and underscores: a provider account's id or a shop's domain.
-func ParseAccount(name string) (Account, error) {
-	account := Account(name)
-	if err := account.validate(); err != nil {
-		return "", err
-	}
-	return account, nil
-}
-
 // Mode returns the mode in the account's name, or "" for a name without one.
 func (a Account) Mode() Mode {
 	mode, _, _ := strings.Cut(string(a), "/")
@@ -118,6 +107,9 @@ func (a Account) Mode() Mode {
 	}
 }
 
+// validate refuses a name that the constructors of this package could not have
+// built. The last part is 1 to 200 ASCII letters, digits, dots, dashes and
+// underscores: a provider account's id or a shop's domain.
 func (a Account) validate() error {
 	_, rest, _ := strings.Cut(string(a), "/")
 	name, id, _ := strings.Cut(rest, ":")
