@@ -92,7 +92,10 @@ func (r *run) beside(ctx context.Context) (stop func() (float64, error)) {
 			}
 		})
 	}
-	<-ready
+	select {
+	case <-ready:
+	case <-own.Done(): // none is ever done
+	}
 	began, before := time.Now(), done.Load()
 	return func() (float64, error) {
 		perSecond := float64(done.Load()-before) / time.Since(began).Seconds()
