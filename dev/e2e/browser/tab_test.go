@@ -114,7 +114,11 @@ func call[P, R any](command cdp.Command[P, R], params P) chromedp.Action[chromed
 
 // within runs an action with the tab's patience.
 func within[T any](b *tab, a chromedp.Action[T]) (T, error) {
-	ctx, cancel := context.WithTimeout(b.ctx, patience)
+	return inTime(b, patience, a)
+}
+
+func inTime[T any](b *tab, limit time.Duration, a chromedp.Action[T]) (T, error) {
+	ctx, cancel := context.WithTimeout(b.ctx, limit)
 	defer cancel()
 	return chromedp.Run(ctx, a)
 }
@@ -125,13 +129,14 @@ func (b *tab) do(steps ...chromedp.Action[chromedp.Void]) {
 	require.NoError(b, err)
 }
 
-// steady runs an action until it succeeds: a page may refresh itself meanwhile.
+// steady runs an action until it succeeds: a page may refresh itself meanwhile,
+// and a picture of a page that is replaced at that moment is never answered.
 func steady[T any](b *tab, a chromedp.Action[T]) T {
 	b.Helper()
 	var value T
 	var err error
 	require.Eventually(b, func() bool {
-		value, err = within(b, a)
+		value, err = inTime(b, patience/6, a)
 		return err == nil
 	}, patience, 30*time.Millisecond, "%v", lazy(func() string { return fmt.Sprint(err) }))
 	return value
