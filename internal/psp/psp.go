@@ -91,6 +91,9 @@ type Ref struct {
 	PaymentRef string // provider's id of the money, when known
 	Amount     money.Amount
 	FirstSent  time.Time
+	// Customer is set where the attempt charges a kept method: the Recurring's
+	// Customer. Without one the attempt is looked for among the checkouts.
+	Customer string
 }
 
 // Connector is what every provider offers: an authoritative look-up.
@@ -116,6 +119,9 @@ type Checkout struct {
 	CancelURL   string    // where the buyer comes back without paying
 	ExpiresAt   time.Time // the latest moment at which the checkout may be paid
 	Locale      string    // BCP 47, may be empty
+	// Remember asks the buyer to leave the method for later payments without him.
+	// Only a Recurrer obeys it, and only for a sale.
+	Remember bool
 }
 
 // Redirector opens and shuts hosted pages.
