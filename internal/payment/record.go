@@ -1,6 +1,7 @@
 package payment
 
 import (
+	"strings"
 	"time"
 
 	"tillflow/internal/money"
@@ -9,7 +10,7 @@ import (
 // Session is a request to charge, as accepted. Committing it is acceptance.
 type Session struct {
 	ID             string // ours, a UUIDv7
-	Source         string // SourceShopify or SourceAPI
+	Source         string // SourceShopify or SourceAPI; those of subscriptions have an acceptance of their own
 	Shop           string
 	ExternalID     string // Shopify's session id, or the merchant's ref
 	GID            string // Shopify's gid, empty elsewhere
@@ -36,7 +37,18 @@ type Session struct {
 const (
 	SourceShopify = "shopify"
 	SourceAPI     = "api"
+	// SourceSubscription: the first payment of a subscription, through a page.
+	SourceSubscription = "subscription"
+	// SourceRenewal: a later charge of a subscription, by the method that its customer left.
+	SourceRenewal = "renewal"
 )
+
+// ChargeRef is the external id of a subscription's payment: the subscription and
+// the charge's key.
+func ChargeRef(subscriptionID, key string) string { return subscriptionID + "." + key }
+
+// SplitChargeRef reads a ChargeRef.
+func SplitChargeRef(ref string) (subscriptionID, key string, ok bool) { return strings.Cut(ref, ".") }
 
 // Accepted is the answer to a session: the row that stands, new or not.
 type Accepted struct {
@@ -60,6 +72,7 @@ type Attempt struct {
 	PaymentRef string
 	ExpiresAt  time.Time // zero: unknown
 	Elsewhere  bool      // not ours: the provider moved it without us
+	Kept       bool      `json:",omitempty"` // charges a kept method: there is no page, and nothing to shut
 }
 
 // View is what the charge workflow needs to know after any step: the rows,
@@ -107,6 +120,8 @@ type Send struct {
 	Description string
 	Locale      string
 	DecideAt    time.Time // our decision falls here: a checkout must end before
+	Method      string    // id of the kept method that the attempt charges; empty: it opens a page
+	Remember    bool      // the page asks for the method to be kept
 	Nothing     bool      // nothing is to be sent (any more): the rows say so
 	// Unnamed is the attempt whose money is to be moved and whose name at the provider is not known, as when a person
 	// said that it is there: a look must bring it before anything can be sent. Then Nothing is set.

@@ -30,12 +30,15 @@ func (s *Store) BeginCheckout(ctx context.Context, paymentID string) (payment.Se
 		if r.wanted() == 0 {
 			return nil
 		}
+		if r.p.ChoiceMethod != nil && !r.p.ChoiceEnabled {
+			return &payment.Error{Class: payment.Unauthorized, Code: "account_disabled", Message: "the account that keeps the method is switched off"}
+		}
 		if r.holder != "" && r.holder != r.p.ID && safety.GroupWinner.On() {
 			r.shut(payment.Duplicate)
 			return nil
 		}
 		a, err := r.begin(charge, attemptRow{
-			AccountID: *r.p.ChoiceAccount, Provider: r.p.ChoiceProvider, ChoiceSeq: r.p.ChoiceSeq,
+			AccountID: *r.p.ChoiceAccount, Provider: r.p.ChoiceProvider, ChoiceSeq: r.p.ChoiceSeq, MethodID: r.p.ChoiceMethod,
 		})
 		if err != nil {
 			return err
@@ -169,9 +172,9 @@ func (r *record) reversalLeg(o *operationRow, parent *attemptRow, p purse) (stri
 
 const insertAttempt = `
 	INSERT INTO attempts (id, operation_id, payment_id, account_id, seq, leg, choice_seq, key, amount_minor, currency,
-	                      state, first_sent_at, last_sent_at, sends, payment_ref)
+	                      state, first_sent_at, last_sent_at, sends, payment_ref, method_id)
 	VALUES (@id, @operation_id, @payment_id, @account_id, @seq, @leg, @choice_seq, @key, @amount_minor, @currency,
-	        @state, @now, @now, @sends, @payment_ref)`
+	        @state, @now, @now, @sends, @payment_ref, @method_id)`
 
 // begin adds an attempt of an operation in state sent: from here on the
 // provider may hear of it. The sequence is the next one of the payment and
@@ -195,7 +198,7 @@ func (r *record) begin(o *operationRow, a attemptRow) (*attemptRow, error) {
 	r.batch.Queue(insertAttempt, pgx.NamedArgs{
 		"id": a.ID, "operation_id": o.ID, "payment_id": r.p.ID, "account_id": a.AccountID, "seq": a.Seq, "leg": a.Leg,
 		"choice_seq": a.ChoiceSeq, "key": a.Key, "amount_minor": a.AmountMinor, "currency": a.Currency,
-		"state": a.State, "now": r.now, "sends": a.Sends, "payment_ref": a.PaymentRef,
+		"state": a.State, "now": r.now, "sends": a.Sends, "payment_ref": a.PaymentRef, "method_id": a.MethodID,
 	})
 	r.attempts = append(r.attempts, &a)
 	r.noteAttempt(&a, "", line{what: "begun", after: string(a.State), detail: a.Provider + " " + a.Key})
@@ -208,6 +211,7 @@ func (r *record) send(a *attemptRow, again bool) payment.Send {
 		Kind: r.p.Kind, Amount: money.New(a.AmountMinor, a.Currency), Again: again,
 		FirstSent: a.FirstSentAt, LastSent: a.LastSentAt, Sends: a.Sends, Token: r.p.Token,
 		Description: r.p.Description, Locale: r.p.Locale, DecideAt: r.p.DeadlineAt.Add(-r.s.decideAhead),
+		Method: text(a.MethodID), Remember: r.p.SubscriptionID != nil,
 	}
 }
 

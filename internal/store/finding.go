@@ -258,7 +258,13 @@ func (r *record) checkout(a *attemptRow, lateSuccess time.Duration) error {
 }
 
 // capTries shuts the door after too many refusals, against card testing.
+//
+// Nobody tests cards with a renewal: its attempts are counted by the shop's
+// dunning policy, and what its customer chooses on a page by the choices.
 func (r *record) capTries() {
+	if r.p.Source == payment.SourceRenewal {
+		return
+	}
 	if r.declined() >= r.p.MaxAttempts {
 		r.shut(payment.TooManyAttempts)
 	}

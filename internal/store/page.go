@@ -112,7 +112,7 @@ func (r *record) choose(o payment.Option) error {
 		return conflict("too_many_choices", "the choice was changed too often")
 	}
 	r.p.ChoiceSeq++
-	r.p.ChoiceAccount, r.p.ChoiceProvider, r.p.ChoiceEnabled = &o.AccountID, o.Provider, true
+	r.p.ChoiceAccount, r.p.ChoiceProvider, r.p.ChoiceEnabled, r.p.ChoiceMethod = &o.AccountID, o.Provider, true, nil
 	r.note("chosen", "", o.Provider, o.AccountID)
 	return nil
 }
@@ -120,7 +120,7 @@ func (r *record) choose(o payment.Option) error {
 // serves reports whether the account is being opened or open for this buyer,
 // who has not asked to leave it.
 func (r *record) serves(accountID string) bool {
-	if r.hasLeft() || r.p.ChoiceAccount == nil || *r.p.ChoiceAccount != accountID {
+	if r.hasLeft() || r.p.ChoiceMethod != nil || r.p.ChoiceAccount == nil || *r.p.ChoiceAccount != accountID {
 		return false
 	}
 	if r.wanted() > 0 {

@@ -49,6 +49,7 @@ type paymentRow struct {
 	ChoiceAccount  *string
 	ChoiceProvider string
 	ChoiceEnabled  bool
+	ChoiceMethod   *string // the choice is a kept method, charged without the buyer
 	LeftSeq        int
 	Shut           payment.DeclineReason
 	WinnerAttempt  *string
@@ -65,6 +66,9 @@ type paymentRow struct {
 	WatchUntil     *time.Time
 	WatchAt        *time.Time
 	ClosedAt       *time.Time
+
+	SubscriptionID *string // whose charge it is
+	ChargeKey      string
 
 	ShopLabel      string
 	MaxAttempts    int
@@ -107,6 +111,7 @@ type attemptRow struct {
 	Code           string
 	DecidedAt      *time.Time
 	HoldEndedAt    *time.Time // nothing is held any more, by evidence
+	MethodID       *string    // the kept method that it charges
 
 	held money.Amount // what was held before a capture was found
 }
@@ -121,6 +126,7 @@ func (a *attemptRow) brief() payment.Attempt {
 	return payment.Attempt{
 		ID: a.ID, Operation: a.Operation, AccountID: a.AccountID, Provider: a.Provider, Leg: a.Leg,
 		State: a.State, Ref: a.Ref, PaymentRef: a.PaymentRef, ExpiresAt: instant(a.ExpiresAt), Elsewhere: a.Origin == elsewhere,
+		Kept: a.MethodID != nil,
 	}
 }
 
@@ -194,10 +200,10 @@ const selectPayment = `
 	SELECT p.id::text, p.source, p.shop, p.external_id, p.gid, p.group_key, p.kind, p.amount_minor, p.currency, p.test,
 	       p.token, p.cancel_url, p.return_url, p.locale, p.description, p.received_at, p.deadline_at, p.state,
 	       p.choice_seq, p.choice_account::text, coalesce(c.provider, '') AS choice_provider,
-	       coalesce(c.enabled, false) AS choice_enabled, p.left_seq, p.shut,
+	       coalesce(c.enabled, false) AS choice_enabled, p.choice_method::text, p.left_seq, p.shut,
 	       p.winner_attempt::text, p.final, p.final_reason, p.final_at, p.pending_at, p.told_at, p.tell_refused, p.refused_at, p.next_url,
 	       p.operator, p.operator_since, p.watch_until, p.watch_at, p.closed_at,
-	       s.label AS shop_label, s.max_attempts, s.refused_default
+	       p.subscription_id::text, p.charge_key, s.label AS shop_label, s.max_attempts, s.refused_default
 	FROM payments p
 	JOIN shops s ON s.shop = p.shop
 	LEFT JOIN accounts c ON c.id = p.choice_account
@@ -213,7 +219,7 @@ const selectAttempts = `
 	       o.parent_attempt::text, a.seq, a.leg, a.choice_seq, a.key, a.amount_minor, a.currency,
 	       coalesce(a.actual_minor, 0) AS actual_minor, coalesce(a.actual_currency, '') AS actual_currency, a.fee_booked,
 	       a.state, a.first_sent_at, a.last_sent_at, a.sends, a.ref, a.payment_ref, a.url, a.expires_at, a.decline, a.code, a.decided_at,
-	       a.hold_ended_at
+	       a.hold_ended_at, a.method_id::text
 	FROM attempts a
 	JOIN operations o ON o.id = a.operation_id
 	JOIN accounts c ON c.id = a.account_id

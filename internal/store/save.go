@@ -59,7 +59,7 @@ func (r *record) moveIfLegal(next payment.State) {
 
 const updatePayment = `
 	UPDATE payments SET
-		state = @state, choice_seq = @choice_seq, choice_account = @choice_account, left_seq = @left_seq, shut = @shut,
+		state = @state, choice_seq = @choice_seq, choice_account = @choice_account, choice_method = @choice_method, left_seq = @left_seq, shut = @shut,
 		winner_attempt = @winner_attempt, final = @final, final_reason = @final_reason, final_at = @final_at,
 		pending_at = @pending_at, told_at = @told_at, tell_refused = @tell_refused, refused_at = @refused_at, next_url = @next_url,
 		operator = @operator, operator_since = @operator_since, watch_until = @watch_until, watch_at = @watch_at,
@@ -83,7 +83,7 @@ func (r *record) save(ctx context.Context, tx pgx.Tx) error {
 	if p := r.p; p != r.was {
 		r.batch.Queue(updatePayment, pgx.NamedArgs{
 			"id": p.ID, "was_state": r.was.State, "was_final": r.was.Final, "was_choice_seq": r.was.ChoiceSeq, "now": r.now,
-			"state": p.State, "choice_seq": p.ChoiceSeq, "choice_account": p.ChoiceAccount, "left_seq": p.LeftSeq, "shut": p.Shut,
+			"state": p.State, "choice_seq": p.ChoiceSeq, "choice_account": p.ChoiceAccount, "choice_method": p.ChoiceMethod, "left_seq": p.LeftSeq, "shut": p.Shut,
 			"winner_attempt": p.WinnerAttempt, "final": p.Final, "final_reason": p.FinalReason, "final_at": p.FinalAt,
 			"pending_at": p.PendingAt, "told_at": p.ToldAt, "tell_refused": p.TellRefused, "refused_at": p.RefusedAt, "next_url": p.NextURL,
 			"operator": p.Operator, "operator_since": p.OperatorSince, "watch_until": p.WatchUntil, "watch_at": p.WatchAt,

@@ -205,6 +205,14 @@ func instant(p *time.Time) time.Time {
 	return *p
 }
 
+// text is the text at p, or the empty one.
+func text(p *string) string {
+	if p == nil {
+		return ""
+	}
+	return *p
+}
+
 // nullable is t for a column that may be null: zero is null.
 func nullable(t time.Time) *time.Time {
 	if t.IsZero() {

@@ -67,11 +67,12 @@ func (r *record) unfinished() []*attemptRow {
 	return list
 }
 
-// working reports whether the provider works on the buyer's money. Until that
-// is decided nobody may open another checkout or leave.
+// working reports whether the provider works on the buyer's money, as it may
+// from the moment on at which a kept method is charged. Until that is decided
+// nobody may open another checkout or leave.
 func (r *record) working() bool {
 	for _, a := range r.unfinished() {
-		if a.State == payment.Working {
+		if a.State == payment.Working || a.MethodID != nil {
 			return true
 		}
 	}
@@ -116,7 +117,8 @@ func (r *record) left() bool { return r.hasLeft() && len(r.unfinished()) > 0 && 
 // Who asked to leave wants nothing until the next choice, and an account that
 // was switched off since serves nobody.
 func (r *record) wanted() int {
-	if r.p.ChoiceSeq == 0 || !r.p.ChoiceEnabled || r.p.Shut != "" || r.p.Final != payment.Undecided ||
+	// An account that was switched off serves no buyer; that a kept method waits for it, a person must know.
+	if r.p.ChoiceSeq == 0 || !r.p.ChoiceEnabled && r.p.ChoiceMethod == nil || r.p.Shut != "" || r.p.Final != payment.Undecided ||
 		r.hasLeft() || r.working() || len(r.unreturned()) > 0 {
 		return 0
 	}

@@ -167,7 +167,7 @@ func (s Subscription) Withdraw(what Command) (Subscription, error) {
 		set, s.SkipNext = s.SkipNext, false
 	case CmdChange:
 		set, s.Next = s.Next != nil, nil
-	case CmdRenew, CmdRetry, CmdGiveUp, CmdResume, CmdCancel, CmdWithdraw:
+	case CmdRenew, CmdRetry, CmdGiveUp, CmdResume, CmdCancel, CmdWithdraw, CmdMethod:
 		return s, refuse("command", NoRule, "%s cannot be withdrawn", what)
 	default:
 		return s, refuse("command", NoRule, "is not known")

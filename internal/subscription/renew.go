@@ -246,8 +246,8 @@ func (s Subscription) Retry(at time.Time) (Subscription, error) {
 // NewMethod notes that the customer gave a payment method: see [Policy.Next].
 // A subscription that is over has no use for one.
 func (s Subscription) NewMethod(at time.Time) (Subscription, error) {
-	if s.State.Over() {
-		return s, refuse("subscription", WrongState, "is %s", s.State)
+	if err := s.State.ask(CmdMethod); err != nil {
+		return s, err
 	}
 	s.MethodAt = whole(at)
 	return s, nil

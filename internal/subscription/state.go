@@ -66,21 +66,22 @@ const (
 	CmdCancel      Command = "cancel"        // now
 	CmdCancelAtEnd Command = "cancel_at_end" //
 	CmdWithdraw    Command = "withdraw"      // what was scheduled for the period's end
+	CmdMethod      Command = "method"        // the customer gave a payment method
 )
 
 // Commands lists every command.
 var Commands = []Command{
-	CmdRenew, CmdRetry, CmdGiveUp, CmdPause, CmdResume, CmdChange, CmdSkip, CmdCancel, CmdCancelAtEnd, CmdWithdraw,
+	CmdRenew, CmdRetry, CmdGiveUp, CmdPause, CmdResume, CmdChange, CmdSkip, CmdCancel, CmdCancelAtEnd, CmdWithdraw, CmdMethod,
 }
 
 // permitted is the one table of who may be asked for what.
 var permitted = map[State][]Command{
-	Pending:   {CmdCancel},
-	Trialing:  {CmdRenew, CmdPause, CmdChange, CmdCancel, CmdCancelAtEnd, CmdWithdraw},
-	Active:    {CmdRenew, CmdPause, CmdChange, CmdSkip, CmdCancel, CmdCancelAtEnd, CmdWithdraw},
-	PastDue:   {CmdRetry, CmdGiveUp, CmdPause, CmdCancel, CmdCancelAtEnd, CmdWithdraw},
-	Paused:    {CmdResume, CmdCancel},
-	Unpaid:    {CmdResume, CmdCancel},
+	Pending:   {CmdCancel, CmdMethod},
+	Trialing:  {CmdRenew, CmdPause, CmdChange, CmdCancel, CmdCancelAtEnd, CmdWithdraw, CmdMethod},
+	Active:    {CmdRenew, CmdPause, CmdChange, CmdSkip, CmdCancel, CmdCancelAtEnd, CmdWithdraw, CmdMethod},
+	PastDue:   {CmdRetry, CmdGiveUp, CmdPause, CmdCancel, CmdCancelAtEnd, CmdWithdraw, CmdMethod},
+	Paused:    {CmdResume, CmdCancel, CmdMethod},
+	Unpaid:    {CmdResume, CmdCancel, CmdMethod},
 	Cancelled: {},
 	Abandoned: {},
 }

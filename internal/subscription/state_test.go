@@ -40,7 +40,7 @@ func TestCommandsArePermittedByThisTable(t *testing.T) {
 	t.Parallel()
 	legal := map[string]bool{}
 	for _, p := range []string{
-		"pending cancel",
+		"pending cancel", "pending method", "trialing method", "active method", "past_due method", "paused method", "unpaid method",
 		"trialing renew", "trialing pause", "trialing change", "trialing cancel", "trialing cancel_at_end", "trialing withdraw",
 		"active renew", "active pause", "active change", "active skip", "active cancel", "active cancel_at_end", "active withdraw",
 		"past_due retry", "past_due give_up", "past_due pause", "past_due cancel", "past_due cancel_at_end", "past_due withdraw",
@@ -125,6 +125,8 @@ func give(w *stand, c subscription.Command) (subscription.Subscription, error) {
 		return w.s.CancelAtPeriodEnd()
 	case subscription.CmdWithdraw:
 		return w.s.Withdraw(subscription.CmdPause)
+	case subscription.CmdMethod:
+		return w.s.NewMethod(mid)
 	}
 	return w.s, fmt.Errorf("no such command: %s", c)
 }
