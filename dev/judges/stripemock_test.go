@@ -99,7 +99,8 @@ func TestStripeMockAcceptsEveryRequestOfTheConnector(t *testing.T) {
 	require.Empty(t, b.refusals)
 	kinds := []string{
 		"GET /v1/checkout/sessions", "GET /v1/checkout/sessions next page", "POST /v1/checkout/sessions",
-		"GET /v1/checkout/sessions/cs_1", "POST /v1/checkout/sessions/cs_1/expire", "GET /v1/payment_intents/pi_1",
+		"GET /v1/checkout/sessions/cs_1", "POST /v1/checkout/sessions/cs_1/expire", "GET /v1/payment_intents/pi_1", "POST /v1/payment_intents", "GET /v1/payment_intents", "GET /v1/payment_intents next page",
+		"GET /v1/charges", "GET /v1/charges next page",
 		"POST /v1/payment_intents/pi_1/capture", "POST /v1/payment_intents/pi_1/cancel",
 		"GET /v1/disputes", "GET /v1/disputes next page", "GET /v1/refunds", "GET /v1/refunds next page", "POST /v1/refunds", "GET /v1/refunds/re_1",
 	}

@@ -9,7 +9,7 @@ import (
 // Method is what a buyer pays with, as the provider keeps it for later. It says
 // no more than who reads it must know: the whole number of a card never comes here.
 type Method struct {
-	Customer string // the provider's id of the buyer; empty where it needs none
+	Customer string // the provider's id of the buyer; the Ref again where it knows none. Never empty
 	Ref      string // the provider's id of the method
 	Kind     string // in the provider's words: "card"
 	Label    string // by which its owner knows it, "visa 4242", and never more

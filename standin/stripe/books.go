@@ -16,14 +16,17 @@ type Books struct {
 	Unauthorized int `json:"unauthorized"`
 }
 
-// AccountBooks are the books of one account, oldest first; with a reference, only what belongs to its checkouts.
+// AccountBooks are the books of one account, oldest first; with a reference, only what belongs to its checkouts. What
+// charges a kept method has no checkout: its reference is its transfer_group.
 type AccountBooks struct {
 	Livemode  bool            `json:"livemode"`
 	Checkouts []CheckoutEntry `json:"checkouts"`
 	Intents   []IntentEntry   `json:"payment_intents"`
 	Refunds   []RefundEntry   `json:"refunds"`
 	Disputes  []DisputeEntry  `json:"disputes"`
-	Webhooks  []WebhookEntry  `json:"webhooks"`
+	// Methods are the payment methods that checkouts kept; always of the whole account.
+	Methods  []MethodEntry  `json:"payment_methods"`
+	Webhooks []WebhookEntry `json:"webhooks"`
 	// Totals sums the entries above per currency.
 	Totals map[string]Totals `json:"totals"`
 	// Calls counts the authenticated API calls per operation, replays included; always of the whole account.
@@ -49,7 +52,7 @@ type CheckoutEntry struct {
 // IntentEntry is one PaymentIntent with the money of its charges.
 type IntentEntry struct {
 	ID        string `json:"id"`
-	Checkout  string `json:"checkout"`
+	Checkout  string `json:"checkout,omitempty"` // empty: a kept method was charged
 	Reference string `json:"client_reference_id,omitempty"`
 	Status    string `json:"status"`
 	Currency  string `json:"currency"`
@@ -58,6 +61,9 @@ type IntentEntry struct {
 	Authorized int64 `json:"authorized"`
 	Held       int64 `json:"held"`
 	Captured   int64 `json:"captured"`
+	// Method is what was charged, and Key the idempotency key, where it was a kept method.
+	Method string `json:"payment_method,omitempty"`
+	Key    string `json:"idempotency_key,omitempty"`
 	// CaptureKey is the idempotency key of the capture of an authorization.
 	CaptureKey string `json:"capture_key,omitempty"`
 	// Refunded is what went back, at the API and at the dashboard; RefundedElsewhere is the dashboard's part.
@@ -89,6 +95,16 @@ type DisputeEntry struct {
 	Amount   int64  `json:"amount"`
 	Currency string `json:"currency"`
 	Status   string `json:"status"`
+}
+
+// MethodEntry is one kept payment method. Card names the test card whose behaviour it has.
+type MethodEntry struct {
+	ID       string `json:"id"`
+	Customer string `json:"customer,omitempty"` // empty: detached
+	Card     string `json:"card"`
+	Brand    string `json:"brand,omitempty"`
+	Last4    string `json:"last4"`
+	Expires  string `json:"expires,omitempty"`
 }
 
 // WebhookEntry is one event at one endpoint.
@@ -135,7 +151,7 @@ func (a *account) books(reference string) AccountBooks {
 		Livemode: a.livemode, Totals: make(map[string]Totals), Calls: maps.Clone(a.counts.Calls),
 		Replays: a.counts.Replays, Conflicts: a.counts.Conflicts,
 		Checkouts: []CheckoutEntry{}, Intents: []IntentEntry{}, Refunds: []RefundEntry{}, Disputes: []DisputeEntry{},
-		Webhooks: []WebhookEntry{},
+		Webhooks: []WebhookEntry{}, Methods: []MethodEntry{},
 	}
 	lanes := make(map[string]bool)
 	for cs := range a.checkoutsOf(reference) {
@@ -147,6 +163,17 @@ func (a *account) books(reference string) AccountBooks {
 		if pi, ok := a.intents.get(cs.Intent); ok {
 			a.bookIntent(&b, pi, cs.Reference)
 		}
+	}
+	for _, pi := range a.offSession {
+		if reference == "" || pi.Spec.TransferGroup == reference {
+			lanes[pi.ID] = true
+			a.bookIntent(&b, pi, pi.Spec.TransferGroup)
+		}
+	}
+	for _, m := range a.methods.rows {
+		b.Methods = append(b.Methods, MethodEntry{
+			m.ID, m.Customer, m.Card.Name, m.Card.Brand, m.Card.Last4, m.Card.expires(),
+		})
 	}
 	for _, ev := range a.events.rows {
 		if !lanes[ev.Lane] {
@@ -178,7 +205,10 @@ func (a *account) checkoutsOf(reference string) iter.Seq[*checkout] {
 func (a *account) bookIntent(b *AccountBooks, pi *intent, reference string) {
 	entry := IntentEntry{
 		ID: pi.ID, Checkout: pi.Checkout, Reference: reference, Status: string(pi.Status), Currency: pi.Currency,
-		Amount: pi.Amount, Held: pi.Capturable, CaptureKey: pi.CaptureKey, Attempts: pi.Attempts, Metadata: pi.Metadata,
+		Amount: pi.Amount, Held: pi.Capturable, CaptureKey: pi.CaptureKey, Key: pi.Key, Attempts: pi.Attempts, Metadata: pi.Metadata,
+	}
+	if pi.Checkout == "" {
+		entry.Method = pi.Method
 	}
 	sum := b.Totals[pi.Currency]
 	for _, id := range a.chargesByIntent[pi.ID] {

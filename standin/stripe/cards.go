@@ -37,19 +37,35 @@ type testCard struct {
 	brand  string
 	does   cardBehaviour
 	code   string // of the decline
+	setUp  bool   // once its owner has confirmed it, the bank asks him no more
+
+	expMonth, expYear int // of a card: as printed, or as its buyer typed it
 }
+
+// lastMonth and lastYear are printed on every test card.
+const (
+	lastMonth = 12
+	lastYear  = 2034
+)
 
 // testCards are the payment methods of the hosted page. None of them is secret or real.
 func testCards() []testCard {
 	visa := func(name, number, label string, does cardBehaviour, code string) testCard {
-		return testCard{name, number, label, methodCard, "visa", does, code}
+		return testCard{
+			name: name, number: number, label: label, method: methodCard, brand: "visa", does: does, code: code,
+			expMonth: lastMonth, expYear: lastYear,
+		}
 	}
 	debit := func(name, iban, label string, does cardBehaviour) testCard {
-		return testCard{name, iban, label, methodDebit, "", does, ""}
+		return testCard{name: name, number: iban, label: label, method: methodDebit, does: does}
 	}
+	mastercard := visa("mastercard", "5555555555554444", "Success (Mastercard)", pays, "")
+	mastercard.brand = "mastercard"
+	onceConfirmed := visa("three_d_secure", "4000002500003155", "3-D Secure required, until it is kept", asksBuyer, "")
+	onceConfirmed.setUp = true
 	return []testCard{
 		visa("success", "4242424242424242", "Success", pays, ""),
-		{"mastercard", "5555555555554444", "Success (Mastercard)", methodCard, "mastercard", pays, ""},
+		mastercard,
 		visa("generic_decline", "4000000000000002", "Declined: no reason given", declines, "generic_decline"),
 		visa("insufficient_funds", "4000000000009995", "Declined: insufficient funds", declines, "insufficient_funds"),
 		visa("lost_card", "4000000000009987", "Declined: lost card", declines, "lost_card"),
@@ -58,8 +74,10 @@ func testCards() []testCard {
 		visa("incorrect_cvc", "4000000000000127", "Declined: wrong security code", declines, "incorrect_cvc"),
 		visa("processing_error", "4000000000000119", "Declined: processing error", declines, "processing_error"),
 		visa("fraudulent", "4100000000000019", "Blocked as fraud", declines, "fraudulent"),
+		// Stripe documents no number for a mandate that its owner has revoked; this one is ours.
+		visa("never_again", "4000009999999998", "Declined: payments to this shop were revoked", declines, "revocation_of_authorization"),
 		visa("declined_later", "4000000000000341", "Attaches, then declined", declines, "generic_decline"),
-		visa("three_d_secure", "4000002500003155", "3-D Secure required", asksBuyer, ""),
+		onceConfirmed,
 		visa("three_d_secure_always", "4000002760003184", "3-D Secure required, always", asksBuyer, ""),
 		visa("dispute", "4000000000000259", "Success, then disputed", isDisputed, ""),
 		visa("inquiry", "4000000000001976", "Success, then an inquiry", isInquired, ""),
@@ -91,11 +109,13 @@ func (s *Server) card(typed string) (testCard, bool) {
 type usedCard struct {
 	Name, Method, Brand, Last4 string
 	Authenticated              bool
+	ExpMonth, ExpYear          int // 0: it has no end
 }
 
 func (t testCard) used() usedCard {
 	return usedCard{
 		Name: t.name, Method: t.method, Brand: t.brand, Last4: t.number[len(t.number)-4:], Authenticated: t.does == asksBuyer,
+		ExpMonth: t.expMonth, ExpYear: t.expYear,
 	}
 }
 

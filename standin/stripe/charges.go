@@ -121,7 +121,7 @@ func (ch *charge) methodDetails() object {
 		return object{"type": methodDebit, methodDebit: object{"last4": card.Last4, "bank_code": "37040044", "country": "DE"}}
 	}
 	details := object{
-		"brand": card.Brand, "last4": card.Last4, "exp_month": 12, "exp_year": 2034, "country": "US", "funding": "credit",
+		"brand": card.Brand, "last4": card.Last4, "exp_month": card.ExpMonth, "exp_year": card.ExpYear, "country": "US", "funding": "credit",
 		"network": card.Brand, "checks": object{"address_line1_check": nil, "address_postal_code_check": nil, "cvc_check": "pass"},
 		"three_d_secure": nil,
 	}

@@ -48,8 +48,11 @@ type checkout struct {
 	SubmitType    string
 	Methods       []string
 	Spec          intentSpec
+	NewCustomer   bool   // customer_creation=always
+	Customer      string // made when it was completed
 	Intent        string // "" until the first attempt
-	Card          string // name of the test card in use; what a buyer typed is never kept
+	Card          string // name of the test card in use; of what a buyer typed only its end is kept
+	Expires       string // the card's last month, where he typed one
 }
 
 type line struct {
@@ -64,6 +67,7 @@ type intentSpec struct {
 	Description   string
 	TransferGroup string
 	Suffix        string
+	FutureUsage   string
 	Metadata      map[string]string
 }
 
@@ -91,6 +95,7 @@ func checkoutParams() schema {
 		"payment_intent_data[description]":                     text(1000),
 		"payment_intent_data[transfer_group]":                  text(5000),
 		"payment_intent_data[statement_descriptor_suffix]":     text(22),
+		"payment_intent_data[setup_future_usage]":              choice("on_session", usageOffSession),
 		"payment_intent_data[metadata][*]":                     text(500),
 	}
 }
@@ -101,12 +106,13 @@ func createCheckout(c *call) (object, *apiError) {
 		Reference: c.form.text("client_reference_id"), SuccessURL: c.form.text("success_url"),
 		CancelURL: c.form.text("cancel_url"), Email: c.form.text("customer_email"), Locale: c.form.text("locale"),
 		SubmitType: c.form.text("submit_type"), Methods: c.form.list("payment_method_types"),
-		ExpiresAt: c.now.Add(maxExpiry).Unix(),
+		ExpiresAt: c.now.Add(maxExpiry).Unix(), NewCustomer: c.form.text("customer_creation") == "always",
 		Spec: intentSpec{
 			CaptureMethod: captureMethod(c.form.text("payment_intent_data[capture_method]")),
 			Description:   c.form.text("payment_intent_data[description]"),
 			TransferGroup: c.form.text("payment_intent_data[transfer_group]"),
 			Suffix:        c.form.text("payment_intent_data[statement_descriptor_suffix]"),
+			FutureUsage:   c.form.text("payment_intent_data[setup_future_usage]"),
 		},
 	}
 	if cs.Spec.CaptureMethod == "" {
@@ -244,7 +250,7 @@ func (s *Server) checkoutObject(a *account, cs *checkout, x expansion) object {
 		"client_reference_id": orNull(cs.Reference), "metadata": cs.Metadata,
 		"success_url": cs.SuccessURL, "cancel_url": orNull(cs.CancelURL), "expires_at": cs.ExpiresAt,
 		"payment_intent":       x.refer("payment_intent", cs.Intent, a.intentByID),
-		"payment_method_types": cs.Methods, "customer": nil, "customer_email": orNull(cs.Email),
+		"payment_method_types": cs.Methods, "customer": orNull(cs.Customer), "customer_email": orNull(cs.Email),
 		"locale": orNull(cs.Locale), "submit_type": orNull(cs.SubmitType),
 		"subscription": nil, "setup_intent": nil, "payment_link": nil, "invoice": nil,
 		"automatic_tax": object{"enabled": false, "liability": nil, "provider": nil, "status": nil},

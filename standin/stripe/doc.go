@@ -19,10 +19,16 @@
 //     An inquiry does none of this.
 //   - The fee of every captured charge is 2.9 % and 30 minor units, rounded half up, and is kept on refund.
 //   - After a session expired its unfinished PaymentIntent is canceled with reason "expired".
+//   - A checkout with customer_creation=always makes its customer when it is completed, and keeps the method there when
+//     setup_future_usage asks for it. Kept cards expire by the clock, at the end of their last month. Of the cards that
+//     ask for 3-D Secure one needs it at every charge, the other not any more once it is kept.
+//   - PaymentIntents are created for kept methods only, off session, confirmed at once and failing where they would
+//     need their buyer; all others are made by checkouts. Whatever a refused one says of the method, its words are ours.
 //   - Webhooks leave after the reply of the call that caused them, in order per checkout; a failed delivery is retried
 //     later and does not hold up those behind it.
 //
 // Beside the API under /v1: the hosted page /c/pay/{session}, an overview at /, and under /_ the switches of a test:
-// /_faults (see package faults), /_books, /_pay/{session}, /_settle/{session or refund}, /_late/{session},
-// /_dashboard/refund, /_refund/{intent}, /_dispute/{intent} and /_dispute/{intent or dispute}/{verdict}. Those are not authenticated: never expose a stand-in beyond the machine it runs on.
+// /_faults (see package faults), /_books, /_pay/{session}, /_settle/{session, intent or refund}, /_late/{session},
+// /_method/{method}, /_dashboard/refund, /_refund/{intent}, /_dispute/{intent} and
+// /_dispute/{intent or dispute}/{verdict}. Those are not authenticated: never expose a stand-in beyond the machine it runs on.
 package stripe

@@ -117,6 +117,7 @@ func raisedTypes() []string {
 		"charge.dispute.funds_reinstated", "charge.dispute.funds_withdrawn", "charge.dispute.updated",
 		"checkout.session.async_payment_failed", "checkout.session.async_payment_succeeded", "checkout.session.completed",
 		"checkout.session.expired",
+		"customer.created", "customer.deleted", "payment_method.attached", "payment_method.detached",
 		"payment_intent.amount_capturable_updated", "payment_intent.canceled", "payment_intent.created",
 		"payment_intent.payment_failed", "payment_intent.processing", "payment_intent.requires_action",
 		"payment_intent.succeeded",

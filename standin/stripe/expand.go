@@ -12,6 +12,7 @@ const (
 	kindRefund   kind = "refund"
 	kindDispute  kind = "dispute"
 	kindTxn      kind = "balance_transaction"
+	kindMethod   kind = "payment_method"
 )
 
 // expansion is the tree of members that a caller wants as objects instead of ids.
@@ -27,6 +28,8 @@ func expandable(k kind, member string) (kind, bool) {
 		return kindIntent, true
 	case "payment_intent latest_charge", "refund charge", "dispute charge":
 		return kindCharge, true
+	case "payment_intent payment_method":
+		return kindMethod, true
 	case "charge balance_transaction", "refund balance_transaction":
 		return kindTxn, true
 	default:

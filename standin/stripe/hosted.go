@@ -23,6 +23,7 @@ const (
 	callLate         = "late"
 	callObject       = "dispute.open"
 	callJudge        = "dispute.close"
+	callMethod       = "method.change"
 	maxPageBody      = 64 << 10
 )
 
@@ -40,8 +41,9 @@ func (s *Server) routePages() []string {
 	s.mux.HandleFunc("POST /_refund/{id}", s.hosted(callDashboard, s.refundByButton))
 	s.mux.HandleFunc("POST /_dispute/{id}", s.hosted(callObject, s.disputeByHand))
 	s.mux.HandleFunc("POST /_dispute/{id}/{verdict}", s.hosted(callJudge, s.judgeByHand))
+	s.mux.HandleFunc("POST /_method/{id}", s.hosted(callMethod, s.changeMethod))
 	s.mux.HandleFunc("GET /_books", s.serveBooks)
-	return []string{callShow, callPay, callAuthenticate, callDashboard, callSettle, callLate, callObject, callJudge}
+	return []string{callShow, callPay, callAuthenticate, callDashboard, callSettle, callLate, callObject, callJudge, callMethod}
 }
 
 // visit is one request of a browser or a test; handlers run under Server.mu.
@@ -106,7 +108,7 @@ type payPage struct {
 	Error                 string
 	Cancel, Success       string
 	Status, Title, Text   string
-	Hold                  bool
+	Hold, Kept            bool
 }
 
 type (
@@ -144,6 +146,7 @@ func (s *Server) payPage(v *visit, cs *checkout) payPage {
 	data := payPage{
 		ID: cs.ID, Amount: formatAmount(cs.Amount, cs.Currency), Reference: cs.Reference, Cancel: cs.CancelURL,
 		Status: string(cs.Status), Hold: cs.Spec.CaptureMethod == captureManual,
+		Kept: cs.Spec.FutureUsage == usageOffSession,
 	}
 	for _, l := range cs.Lines {
 		data.Lines = append(data.Lines, payLine{l.Name, formatAmount(l.UnitAmount*l.Quantity, cs.Currency)})
@@ -157,6 +160,9 @@ func (s *Server) payPage(v *visit, cs *checkout) payPage {
 	case "":
 	case "card":
 		data.Error = "This is not one of the test cards. Choose one from the list."
+		return data
+	case "expiry":
+		data.Error = "The expiry date must be a month and a year, such as 08/27."
 		return data
 	default:
 		data.Error = "Please try again."
@@ -181,6 +187,9 @@ func (s *Server) payByForm(v *visit) faults.Reply {
 	card, ok := s.card(typed)
 	if !ok || !slices.Contains(cs.Methods, card.method) {
 		return seeOther(s.payURL(cs) + "?problem=card")
+	}
+	if card, ok = card.ending(v.form.Get("expiry")); !ok {
+		return seeOther(s.payURL(cs) + "?problem=expiry")
 	}
 	result := v.attempt(cs, card, v.plan)
 	if result.declined != nil {
@@ -250,6 +259,8 @@ type overviewAccount struct {
 	Totals    []overviewTotal
 	Checkouts []overviewCheckout
 	More      bool
+	Methods   []overviewMethod
+	Cards     []payCard // what a kept card may be made to do
 	Webhooks  map[deliveryState]int
 }
 
@@ -281,6 +292,12 @@ func (s *Server) overview(id string, b AccountBooks) overviewAccount {
 			formatAmount(t.Captured, currency), formatAmount(t.Refunded, currency), formatAmount(t.Held, currency),
 			formatAmount(t.Fees, currency),
 		})
+	}
+	a.Methods = s.overviewMethods(b)
+	for _, card := range s.cards {
+		if card.method == methodCard {
+			a.Cards = append(a.Cards, payCard{Name: card.name, Label: card.label})
+		}
 	}
 	for _, hook := range b.Webhooks {
 		a.Webhooks[deliveryState(hook.State)]++

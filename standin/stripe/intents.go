@@ -46,6 +46,8 @@ type intent struct {
 	Metadata      map[string]string
 	Methods       []string
 	Method        string // pm_…
+	Customer      string // of a kept method, or of a checkout that made one
+	Key           string // idempotency key of the request, of one without a checkout
 	LastError     *cardError
 	LatestCharge  string
 	Attempts      int
@@ -73,7 +75,15 @@ func (c *change) newIntent(cs *checkout) *intent {
 
 func (c *change) raiseIntent(eventType string, pi *intent) {
 	c.save(rowIntent, pi.ID)
-	c.raise(eventType, pi.Checkout, c.acct.intentObject(pi, nil))
+	c.raise(eventType, pi.lane(), c.acct.intentObject(pi, nil))
+}
+
+// lane keeps the events of one checkout in order; a PaymentIntent without one has its own.
+func (pi *intent) lane() string {
+	if pi.Checkout != "" {
+		return pi.Checkout
+	}
+	return pi.ID
 }
 
 func retrieveIntent(c *call) (object, *apiError) {
@@ -85,9 +95,15 @@ func retrieveIntent(c *call) (object, *apiError) {
 }
 
 func listIntents(c *call) (object, *apiError) {
+	owner := c.form.text("customer")
 	return page(c, lister[*intent]{
-		what:   "payment_intent",
-		rows:   func(after string) (iter.Seq[*intent], bool) { return c.acct.intents.newestFirst(after) },
+		what: "payment_intent",
+		rows: func(after string) (iter.Seq[*intent], bool) {
+			if owner != "" {
+				return c.acct.intents.pick(c.acct.intentsByCustomer[owner], after)
+			}
+			return c.acct.intents.newestFirst(after)
+		},
 		render: c.acct.intentObject,
 	})
 }
@@ -149,7 +165,7 @@ func (c *change) capture(pi *intent, amount int64) {
 	ch.Captured, ch.AmountCaptured = true, amount
 	c.bookCharge(ch)
 	pi.Status, pi.Received, pi.Capturable, pi.CaptureKey = succeeded, amount, 0, c.origin.IdempotencyKey
-	c.raiseCharge("charge.captured", ch, pi.Checkout)
+	c.raiseCharge("charge.captured", ch, pi.lane())
 	c.release(ch, "")
 	c.raiseIntent("payment_intent.succeeded", pi)
 	if cs, ok := c.acct.checkouts.get(pi.Checkout); ok {
@@ -187,7 +203,7 @@ func (c *change) cancelIntent(pi *intent, reason string) {
 		why := ""
 		if reason == "automatic" {
 			why = "expired_uncaptured_charge"
-			c.raiseCharge("charge.expired", ch, pi.Checkout)
+			c.raiseCharge("charge.expired", ch, pi.lane())
 		}
 		c.release(ch, why)
 	}
@@ -212,11 +228,12 @@ func (a *account) intentObject(pi *intent, x expansion) object {
 		"amount": pi.Amount, "amount_capturable": pi.Capturable, "amount_received": pi.Received, "currency": pi.Currency,
 		"amount_details": object{"tip": object{}}, "capture_method": pi.Spec.CaptureMethod, "confirmation_method": "automatic",
 		"client_secret": nil, "description": orNull(pi.Spec.Description), "metadata": pi.Metadata,
-		"payment_method": orNull(pi.Method), "payment_method_types": pi.Methods, "customer": nil,
+		"payment_method": x.refer("payment_method", pi.Method, a.methodByID), "payment_method_types": pi.Methods,
+		"customer":                    orNull(pi.Customer),
 		"latest_charge":               x.refer("latest_charge", pi.LatestCharge, a.chargeByID),
 		"statement_descriptor":        nil,
 		"statement_descriptor_suffix": orNull(pi.Spec.Suffix), "transfer_group": orNull(pi.Spec.TransferGroup),
-		"transfer_data": nil, "application_fee_amount": nil, "on_behalf_of": nil, "setup_future_usage": nil,
+		"transfer_data": nil, "application_fee_amount": nil, "on_behalf_of": nil, "setup_future_usage": orNull(pi.Spec.FutureUsage),
 		"canceled_at": nil, "cancellation_reason": orNull(pi.CancelReason), "last_payment_error": nil,
 		"next_action": nil, "processing": nil,
 	}

@@ -24,6 +24,8 @@ const (
 	rowRefund   rowKind = "refund"
 	rowTxn      rowKind = "txn"
 	rowDispute  rowKind = "dispute"
+	rowCustomer rowKind = "customer"
+	rowMethod   rowKind = "method"
 	rowEvent    rowKind = "event"
 	rowEndpoint rowKind = "endpoint"
 	rowKept     rowKind = "key"
@@ -101,6 +103,10 @@ func (a *account) value(key rowKey) any {
 		return copyOf(a.txns.get(key.id))
 	case rowDispute:
 		return copyOf(a.disputes.get(key.id))
+	case rowCustomer:
+		return copyOf(a.customers.get(key.id))
+	case rowMethod:
+		return copyOf(a.methods.get(key.id))
 	case rowEvent:
 		return copyOf(a.events.get(key.id))
 	case rowEndpoint:
@@ -247,6 +253,8 @@ func (s *Server) allKeys() func(func(rowKey) bool) {
 		keysOf(&a.refunds, rowRefund, add)
 		keysOf(&a.txns, rowTxn, add)
 		keysOf(&a.disputes, rowDispute, add)
+		keysOf(&a.customers, rowCustomer, add)
+		keysOf(&a.methods, rowMethod, add)
 		keysOf(&a.events, rowEvent, add)
 		for _, ep := range a.endpoints {
 			if !ep.configured {

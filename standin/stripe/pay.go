@@ -22,7 +22,7 @@ func (c *change) attempt(cs *checkout, card testCard, plan *faults.Plan) paid {
 	if !ok {
 		pi = c.newIntent(cs)
 	}
-	cs.Card = card.name
+	cs.Card, cs.Expires = card.name, card.used().expires()
 	c.save(rowCheckout, cs.ID)
 	pi.Method = "pm_" + rand.Text()
 	if code, ok := plan.Decline(); ok {
@@ -35,6 +35,9 @@ func (c *change) attempt(cs *checkout, card testCard, plan *faults.Plan) paid {
 	if slow, ok := plan.Rule(faults.SlowSettle); ok && (card.does == pays || card.does == paysLater) {
 		card.does = paysLater
 		return c.startSettling(cs, pi, card, time.Duration(slow.DelayMS)*time.Millisecond)
+	}
+	if card.used().expired(c.now) {
+		return c.decline(pi, card, declineError("expired_card"))
 	}
 	switch card.does {
 	case declines:
@@ -57,6 +60,7 @@ func (c *change) attempt(cs *checkout, card testCard, plan *faults.Plan) paid {
 // authenticate ends 3-D Secure, which the buyer passed or did not.
 func (c *change) authenticate(cs *checkout, pi *intent, passed bool, plan *faults.Plan) paid {
 	card, _ := c.s.card(cs.Card)
+	card, _ = card.ending(cs.Expires)
 	if code, ok := plan.Decline(); ok {
 		return c.decline(pi, card, declineError(code))
 	}
@@ -77,7 +81,7 @@ func (c *change) decline(pi *intent, card testCard, e *cardError) paid {
 	e.Charge = ch.ID
 	ch.Status, ch.Failure = chargeFailed, e
 	pi.Status, pi.LastError = needsMethod, e
-	c.raiseCharge("charge.failed", ch, pi.Checkout)
+	c.raiseCharge("charge.failed", ch, pi.lane())
 	c.raiseIntent("payment_intent.payment_failed", pi)
 	return paid{declined: e}
 }
@@ -88,6 +92,7 @@ func (c *change) authorize(cs *checkout, pi *intent, card testCard) paid {
 	ch.Status = chargeSucceeded
 	pi.LastError = nil
 	cs.Status = checkoutComplete
+	c.remember(cs, pi, card)
 	if pi.Spec.CaptureMethod == captureManual {
 		pi.Status, pi.Capturable = needsCapture, ch.Amount
 		pi.CaptureBefore = c.now.Add(holdFor).Unix()
@@ -96,7 +101,7 @@ func (c *change) authorize(cs *checkout, pi *intent, card testCard) paid {
 		c.raiseCharge("charge.succeeded", ch, cs.ID)
 		c.raiseIntent("payment_intent.amount_capturable_updated", pi)
 	} else {
-		c.take(cs, pi, ch)
+		c.take(pi, ch)
 	}
 	c.save(rowCheckout, cs.ID)
 	c.raise("checkout.session.completed", cs.ID, c.s.checkoutObject(c.acct, cs, nil))
@@ -105,18 +110,30 @@ func (c *change) authorize(cs *checkout, pi *intent, card testCard) paid {
 }
 
 // take books a charge that is captured at once.
-func (c *change) take(cs *checkout, pi *intent, ch *charge) {
+func (c *change) take(pi *intent, ch *charge) {
 	ch.Status, ch.Captured, ch.AmountCaptured = chargeSucceeded, true, ch.Amount
 	c.bookCharge(ch)
 	pi.Status, pi.Received = succeeded, ch.Amount
-	cs.PaymentStatus = statusPaid
-	c.save(rowCheckout, cs.ID)
-	c.raiseCharge("charge.succeeded", ch, cs.ID)
+	if cs, ok := c.acct.checkouts.get(pi.Checkout); ok {
+		cs.PaymentStatus = statusPaid
+		c.save(rowCheckout, cs.ID)
+	}
+	c.raiseCharge("charge.succeeded", ch, pi.lane())
 	c.raiseIntent("payment_intent.succeeded", pi)
 }
 
 // startSettling completes the session while the money is on its way; after is zero when only a hand can settle it.
 func (c *change) startSettling(cs *checkout, pi *intent, card testCard, after time.Duration) paid {
+	c.remember(cs, pi, card)
+	c.process(pi, card, after)
+	cs.Status = checkoutComplete
+	c.save(rowCheckout, cs.ID)
+	c.raise("checkout.session.completed", cs.ID, c.s.checkoutObject(c.acct, cs, nil))
+	return paid{next: successURL(cs)}
+}
+
+// process puts money on its way.
+func (c *change) process(pi *intent, card testCard, after time.Duration) {
 	ch := c.newCharge(pi, card, max(1, pi.Amount-pi.Short))
 	ch.Status = chargePending
 	pi.Status, pi.LastError, pi.SettleFails, pi.SettleAt = processing, nil, card.does == failsLater, 0
@@ -124,12 +141,8 @@ func (c *change) startSettling(cs *checkout, pi *intent, card testCard, after ti
 		pi.SettleAt = secondsUp(c.now.Add(after))
 		c.s.schedule(pi.SettleAt, dueSettlement, c.acct, pi.ID)
 	}
-	cs.Status = checkoutComplete
-	c.save(rowCheckout, cs.ID)
-	c.raiseCharge("charge.pending", ch, cs.ID)
+	c.raiseCharge("charge.pending", ch, pi.lane())
 	c.raiseIntent("payment_intent.processing", pi)
-	c.raise("checkout.session.completed", cs.ID, c.s.checkoutObject(c.acct, cs, nil))
-	return paid{next: successURL(cs)}
 }
 
 // secondsUp rounds a deadline up to the seconds that timestamps have.
@@ -137,24 +150,28 @@ func secondsUp(t time.Time) int64 { return t.Add(time.Second - time.Nanosecond).
 
 // settle decides a processing payment.
 func (c *change) settle(pi *intent, succeeds bool) {
-	cs, _ := c.acct.checkouts.get(pi.Checkout)
+	cs, page := c.acct.checkouts.get(pi.Checkout)
 	ch, _ := c.acct.charges.get(pi.LatestCharge)
 	pi.SettleAt = 0
 	if !succeeds {
 		ch.Status, ch.Failure = chargeFailed, bankFailed()
 		ch.Failure.Charge = ch.ID
 		pi.Status, pi.LastError = needsMethod, ch.Failure
-		c.raiseCharge("charge.failed", ch, cs.ID)
+		c.raiseCharge("charge.failed", ch, pi.lane())
 		c.raiseIntent("payment_intent.payment_failed", pi)
-		c.raise("checkout.session.async_payment_failed", cs.ID, c.s.checkoutObject(c.acct, cs, nil))
+		if page {
+			c.raise("checkout.session.async_payment_failed", cs.ID, c.s.checkoutObject(c.acct, cs, nil))
+		}
 		return
 	}
 	if pi.Spec.CaptureMethod == captureManual {
 		// Bank debits cannot be held at Stripe; only a slow_settle fault brings a card here. It is taken all the same.
 		pi.Capturable = 0
 	}
-	c.take(cs, pi, ch)
-	c.raise("checkout.session.async_payment_succeeded", cs.ID, c.s.checkoutObject(c.acct, cs, nil))
+	c.take(pi, ch)
+	if page {
+		c.raise("checkout.session.async_payment_succeeded", cs.ID, c.s.checkoutObject(c.acct, cs, nil))
+	}
 }
 
 // successURL is the shop's page with the session's id in it; only the literal placeholder is replaced.

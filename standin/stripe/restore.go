@@ -22,6 +22,8 @@ func (s *Server) restore(a *account, kinds map[rowKind][]rowData) error {
 		restoreRows(s, kinds[rowRefund], a.addRefund),
 		restoreRows(s, kinds[rowTxn], a.txns.add),
 		restoreRows(s, kinds[rowDispute], a.disputes.add),
+		restoreRows(s, kinds[rowCustomer], a.customers.add),
+		restoreRows(s, kinds[rowMethod], a.methods.add),
 		restoreRows(s, kinds[rowEvent], func(ev *event) {
 			ev.account = a
 			a.events.add(ev)
@@ -45,6 +47,9 @@ func (s *Server) restore(a *account, kinds map[rowKind][]rowData) error {
 		}
 	}
 	for _, pi := range a.intents.rows {
+		if pi.Customer != "" {
+			a.giveIntent(pi, pi.Customer)
+		}
 		switch {
 		case pi.Status == processing && pi.SettleAt > 0:
 			s.schedule(pi.SettleAt, dueSettlement, a, pi.ID)

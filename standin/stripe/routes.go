@@ -12,7 +12,12 @@ func operations() []operation {
 		}), kindCheckout, true, listCheckouts},
 		{"checkout.sessions.retrieve", "GET /v1/checkout/sessions/{id}", expand, kindCheckout, false, retrieveCheckout},
 		{"checkout.sessions.expire", "POST /v1/checkout/sessions/{id}/expire", expand, kindCheckout, false, expireCheckout},
-		{"payment_intents.list", "GET /v1/payment_intents", listParams(), kindIntent, true, listIntents},
+		{"customers.retrieve", "GET /v1/customers/{id}", expand, "", false, retrieveCustomer},
+		{"customers.delete", "DELETE /v1/customers/{id}", schema{}, "", false, deleteCustomer},
+		{"payment_methods.retrieve", "GET /v1/payment_methods/{id}", expand, "", false, retrieveMethod},
+		{"payment_methods.detach", "POST /v1/payment_methods/{id}/detach", expand, "", false, detachMethod},
+		{"payment_intents.create", "POST /v1/payment_intents", intentParams(), kindIntent, false, createIntent},
+		{"payment_intents.list", "GET /v1/payment_intents", listParams().with(schema{"customer": text(5000)}), kindIntent, true, listIntents},
 		{"payment_intents.search", "GET /v1/payment_intents/search", schema{
 			"query": text(5000).needed(), "limit": integer(), "page": text(100), "expand[#]": text(5000),
 		}, kindIntent, true, searchIntents},

@@ -106,6 +106,8 @@ type account struct {
 	txns      table[*balanceTxn]
 	disputes  table[*dispute]
 	events    table[*event]
+	customers table[*customer]
+	methods   table[*method]
 	endpoints []*endpoint
 	keys      map[string]*idempotent
 	counts    counters
@@ -116,6 +118,9 @@ type account struct {
 	chargesByIntent  map[string][]string
 	refundsByCharge  map[string][]string
 	checkoutByIntent map[string]string
+
+	intentsByCustomer map[string][]string
+	offSession        []*intent // those without a checkout, oldest first
 }
 
 // counters are what the books count beside objects.
@@ -132,6 +137,7 @@ func newAccount(a Account, clock func() time.Time) *account {
 		byReference: make(map[string][]string), byMetadata: make(map[string][]string),
 		chargesByGroup: make(map[string][]string), chargesByIntent: make(map[string][]string),
 		refundsByCharge: make(map[string][]string), checkoutByIntent: make(map[string]string),
+		intentsByCustomer: make(map[string][]string),
 	}
 	for _, w := range a.Webhooks {
 		acct.endpoints = append(acct.endpoints, configured(a.ID, w))
@@ -160,6 +166,8 @@ func (a *account) addIntent(pi *intent) {
 	a.intents.add(pi)
 	if pi.Checkout != "" {
 		a.checkoutByIntent[pi.ID] = pi.Checkout
+	} else {
+		a.offSession = append(a.offSession, pi)
 	}
 	a.indexMetadata(pi)
 }

@@ -13,12 +13,13 @@ import (
 	"tillflow/standin/faults"
 )
 
-// payByJSON does what a buyer does, for load tests: {"card": number or name, "authenticate": "complete" or "fail"}
-// answers {"return_url"}, or 402 with the decline.
+// payByJSON does what a buyer does, for load tests: {"card": number or name, "authenticate": "complete" or "fail",
+// "expires": "MM/YY"} answers {"return_url"}, or 402 with the decline.
 func (s *Server) payByJSON(v *visit) faults.Reply {
 	var in struct {
 		Card         string `json:"card"`
 		Authenticate string `json:"authenticate"`
+		Expires      string `json:"expires"`
 	}
 	if err := decodeStrict(v.body, &in); err != nil {
 		return problem(invalid("", "", err.Error()))
@@ -34,6 +35,9 @@ func (s *Server) payByJSON(v *visit) faults.Reply {
 	if !ok || !slices.Contains(cs.Methods, card.method) {
 		return problem(invalid("", "card", "Not one of the test cards this session takes: send a number or a name."))
 	}
+	if card, ok = card.ending(in.Expires); !ok {
+		return problem(invalid("", "expires", "expires must be MM/YY"))
+	}
 	result := v.attempt(cs, card, v.plan)
 	if pi, _ := v.acct.intents.get(cs.Intent); pi.Status == needsAction {
 		result = v.authenticate(cs, pi, in.Authenticate != "fail", v.plan)
@@ -44,7 +48,7 @@ func (s *Server) payByJSON(v *visit) faults.Reply {
 	return jsonReply(http.StatusOK, encode(object{"return_url": result.next}))
 }
 
-// settleByHand decides a processing payment or a refund: POST /_settle/{cs_… or re_…}?result=succeeded|failed, and
+// settleByHand decides a processing payment or a refund: POST /_settle/{cs_…, pi_… or re_…}?result=succeeded|failed, and
 // canceled for a pending refund. A refund that succeeded may still fail, as at Stripe; reason= is why.
 func (s *Server) settleByHand(v *visit) faults.Reply {
 	result := v.form.Get("result")
@@ -55,6 +59,13 @@ func (s *Server) settleByHand(v *visit) faults.Reply {
 		pi, ok := v.acct.intents.get(cs.Intent)
 		if !ok || pi.Status != processing || result == "canceled" {
 			return problem(refused("", "Nothing is processing on "+cs.ID+"."))
+		}
+		v.settle(pi, result == "succeeded")
+		return jsonReply(http.StatusOK, encode(v.acct.intentObject(pi, nil)))
+	}
+	if pi, ok := v.intent(v.id); ok {
+		if pi.Status != processing || result == "canceled" {
+			return problem(refused("", "Nothing is processing on "+pi.ID+"."))
 		}
 		v.settle(pi, result == "succeeded")
 		return jsonReply(http.StatusOK, encode(v.acct.intentObject(pi, nil)))

@@ -22,6 +22,9 @@ func Exercise(ctx context.Context, c psp.Connector, acc psp.Account, now time.Ti
 	if r, ok := c.(psp.Redirector); ok {
 		e.checkouts(r)
 	}
+	if r, ok := c.(psp.Recurrer); ok {
+		e.recurring(r)
+	}
 	m := psp.Move{AttemptID: "att-2", Key: "tf:p:move:2", PaymentRef: "pi_1", Amount: money.New(1230, "EUR")}
 	explained := m
 	explained.Reason, explained.Key = "requested_by_customer", "tf:p:move:3"
@@ -80,6 +83,26 @@ func (e *exercise) checkouts(r psp.Redirector) {
 	e.inquire("look for a charge by reference", psp.Ref{
 		AttemptID: "att-1", Operation: payment.OpCharge, Kind: payment.Sale, FirstSent: e.now.Add(-24 * time.Hour),
 	})
+}
+
+func (e *exercise) recurring(r psp.Recurrer) {
+	if redirector, ok := r.(psp.Redirector); ok {
+		_, e.results["open a sale whose method is kept"] = redirector.OpenCheckout(e.ctx, e.acc, psp.Checkout{
+			AttemptID: "att-1", Key: "tf:p:charge:3", Kind: payment.Sale, Amount: money.New(1230, "EUR"),
+			ReturnURL: "https://pay.example.test/return/x", Remember: true,
+		})
+	}
+	_, e.results["look for a kept method"] = r.MethodOf(e.ctx, e.acc, "pi_1")
+	charge := psp.Recurring{
+		AttemptID: "att-3", Key: "tf:p:charge:4", Customer: "cus_1", Method: "pm_1", Amount: money.New(1230, "EUR"),
+	}
+	_, e.results["charge a kept method"] = r.ChargeMethod(e.ctx, e.acc, charge)
+	charge.Key, charge.Description, charge.Amount = "tf:p:charge:5", "Membership, November", money.New(12340, "BHD")
+	_, e.results["charge a kept method with a description"] = r.ChargeMethod(e.ctx, e.acc, charge)
+	ref := psp.Ref{AttemptID: "att-3", Operation: payment.OpCharge, Kind: payment.Sale, Customer: "cus_1", Ref: "pi_1"}
+	e.inquire("look at a charge of a kept method", ref)
+	ref.Ref, ref.FirstSent = "", e.now.Add(-24*time.Hour)
+	e.inquire("look for a charge of a kept method by reference", ref)
 }
 
 func (e *exercise) inquire(name string, ref psp.Ref) {

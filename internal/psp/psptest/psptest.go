@@ -40,6 +40,7 @@ const (
 	CallCapture Call = "capture" // Capture
 	CallVoid    Call = "void"    // Void
 	CallRefund  Call = "refund"  // Refund
+	CallCharge  Call = "charge"  // ChargeMethod
 )
 
 // Entry is what the provider's books say of one charge attempt, in our units.
@@ -59,7 +60,7 @@ type Message struct {
 }
 
 // Target is a connector in front of a fresh stand-in. All hooks fail the test
-// themselves; none may be nil but Elsewhere.
+// themselves; none may be nil but Elsewhere and Wallet.
 type Target struct {
 	Connector psp.Connector
 	// Unreachable is the same connector in front of an address nobody listens on.
@@ -81,6 +82,18 @@ type Target struct {
 	// Elsewhere is how the provider moves money without us; nil for a connector
 	// that is no psp.ElsewhereLister.
 	Elsewhere *Elsewhere
+	// Wallet is what becomes of kept methods; nil for a connector that is no psp.Recurrer.
+	Wallet *Wallet
+}
+
+// Wallet is what banks and buyers do with a method that the provider keeps. It
+// may have happened at the next charge.
+type Wallet struct {
+	// Bank makes the method's bank decline from now on: for DeclinedOther so that
+	// it may be tried again, for Cancelled never again. An empty reason: it pays.
+	Bank func(t *testing.T, m psp.Method, reason payment.DeclineReason)
+	// Remove takes the method away.
+	Remove func(t *testing.T, m psp.Method)
 }
 
 // Elsewhere is what people and banks do at a provider, past its API.
@@ -109,6 +122,9 @@ func Run(t *testing.T, fresh func(t *testing.T) Target) {
 		}
 		if _, ok := c.(psp.Refunder); ok {
 			runRefunds(t, fresh)
+		}
+		if _, ok := c.(psp.Recurrer); ok {
+			runRecurring(t, fresh)
 		}
 	}
 	if psp.Covers(c, payment.Authorization) {

@@ -60,6 +60,15 @@
 //     metadata has no attempt of ours was made elsewhere.
 //   - More than is left to refund is a 400 at the parameter amount without a code
 //     (U); nothing left is charge_already_refunded (D).
+//   - A method is kept by a checkout with setup_future_usage=off_session and a
+//     customer, which the checkout makes (customer_creation=always); the method is
+//     then attached to it (S). It is charged by a PaymentIntent with off_session and
+//     confirm. What would need the buyer fails at once instead of waiting for him
+//     (error_on_requires_action, S), as a 402 with authentication_required; the
+//     payment is then requires_payment_method and could be confirmed again only by
+//     who has its secret, which we throw away.
+//   - An issuer's advice_code goes before the decline code where nobody watches:
+//     do_not_try_again means never, confirm_card_data other card data (S).
 //   - Disputes take the money when they open, and give it back when they are won.
 //     Inquiries (warning_…) take nothing; an inquiry that becomes a dispute says so
 //     by charge.dispute.updated and funds_withdrawn (S, D).
@@ -79,7 +88,9 @@
 // refund that the list hides would be sent a second time, so the list alone is
 // not believed: the charge, read by its id, says how much of it was refunded, and
 // only a list that explains that sum to the last unit proves that ours is not
-// there. Where they differ, it is payment.Unavailable and looked at again.
+// there. Where they differ, it is payment.Unavailable and looked at again. A
+// charge of a kept method is looked for twice as well, among the customer's
+// payments and among the charges of its transfer group.
 //
 // An object whose id Stripe gave us and that it no longer knows
 // (resource_missing) is not absent: somebody exchanged the account's keys for
@@ -89,7 +100,7 @@
 //
 // stripe-go is 13 MB of generated code, retries by itself, invents a random
 // idempotency key when none is given, sends telemetry and refuses webhooks of
-// newer API versions unless told otherwise. Eleven kinds of request in one small HTTP
+// newer API versions unless told otherwise. Fifteen kinds of request in one small HTTP
 // core show what is sent and, with httptrace, whether anything was written at all,
 // which the SDK does not tell.
 package stripe

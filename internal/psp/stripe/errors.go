@@ -24,7 +24,10 @@ type refusal struct {
 	Type        string `json:"type"`
 	Code        string `json:"code"`
 	DeclineCode string `json:"decline_code"`
+	AdviceCode  string `json:"advice_code"`
 	Param       string `json:"param"`
+	// Intent is the payment that the error is about, where it has come into being.
+	Intent expandable[struct{}] `json:"payment_intent"`
 }
 
 // Error implements error.

@@ -13,7 +13,7 @@ func (*Connector) Form() psp.Form {
 		Fields: []psp.Field{
 			{
 				Name: credentialKey, Label: "Secret key", Secret: true, Max: maxCredential,
-				Help: "Begins with sk_ or, for a restricted key, rk_. A restricted key must be allowed to write Checkout Sessions, PaymentIntents and Refunds, and to read charges and disputes.",
+				Help: "Begins with sk_ or, for a restricted key, rk_. A restricted key must be allowed to write Checkout Sessions, PaymentIntents and Refunds, and to read charges and disputes; for subscriptions also to read customers and payment methods.",
 			},
 			{
 				Name: credentialWebhook, Label: "Signing secret of the webhook", Secret: true, Max: maxCredential,

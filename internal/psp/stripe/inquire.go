@@ -38,6 +38,9 @@ func (c *Connector) look(ctx context.Context, acc psp.Account, ref psp.Ref) (psp
 	if ref.AttemptID == "" {
 		return psp.Outcome{}, payment.Errorf(payment.Bug, "look-up without an attempt")
 	}
+	if ref.Operation == payment.OpCharge && ref.Customer != "" {
+		return c.lookAtRecurring(ctx, acc, ref)
+	}
 	if ref.Operation == payment.OpCharge {
 		return c.lookAtCharge(ctx, acc, ref)
 	}

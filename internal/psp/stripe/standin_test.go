@@ -16,6 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"tillflow/internal/money"
+	"tillflow/internal/payment"
 	"tillflow/internal/psp"
 	"tillflow/internal/psp/psptest"
 	"tillflow/internal/psp/stripe"
@@ -96,6 +97,17 @@ func (b *bench) target() psptest.Target {
 			Inquire:    func(t *testing.T, paymentRef string) { b.press(t, "/_dispute/"+paymentRef+"?inquiry=true") },
 			FailRefund: func(t *testing.T, refund string) { b.press(t, "/_settle/"+refund+"?result=failed") },
 		},
+		Wallet: &psptest.Wallet{
+			Bank: func(t *testing.T, m psp.Method, reason payment.DeclineReason) {
+				card := map[payment.DeclineReason]string{
+					"": "success", payment.DeclinedOther: "generic_decline", payment.InsufficientFunds: "insufficient_funds",
+					payment.ExpiredCard: "expired_card", payment.AuthenticationFailed: "three_d_secure_always",
+					payment.LostOrStolen: "stolen_card", payment.Cancelled: "never_again",
+				}[reason]
+				b.press(t, "/_method/"+m.Ref+"?card="+card)
+			},
+			Remove: func(t *testing.T, m psp.Method) { b.press(t, "/_method/"+m.Ref+"?detach=1") },
+		},
 	}
 }
 
@@ -166,6 +178,8 @@ func (b *bench) arm(t *testing.T, call psptest.Call, rule faults.Rule) {
 		rule.Call = "payment_intents.cancel"
 	case psptest.CallRefund:
 		rule.Call = "refunds.create"
+	case psptest.CallCharge:
+		rule.Call = "payment_intents.create"
 	default:
 		require.Fail(t, "no such call", call)
 	}
@@ -177,8 +191,16 @@ func (b *bench) arm(t *testing.T, call psptest.Call, rule faults.Rule) {
 // suite have the same minor units at Stripe as everywhere.
 func (b *bench) books() map[string]psptest.Entry {
 	entries := map[string]psptest.Entry{}
-	for _, checkout := range b.server.Books("").Accounts[standinAccount].Checkouts {
-		book := b.server.Books(checkout.Reference).Accounts[standinAccount]
+	all := b.server.Books("").Accounts[standinAccount]
+	references := map[string]bool{}
+	for _, checkout := range all.Checkouts {
+		references[checkout.Reference] = true
+	}
+	for _, intent := range all.Intents {
+		references[intent.Reference] = true
+	}
+	for reference := range references {
+		book := b.server.Books(reference).Accounts[standinAccount]
 		entry := psptest.Entry{Checkouts: len(book.Checkouts)}
 		for currency, total := range book.Totals {
 			amount := func(minor int64) money.Amount {
@@ -187,7 +209,7 @@ func (b *bench) books() map[string]psptest.Entry {
 			entry.Held, entry.Captured, entry.Refunded = amount(total.Held), amount(total.Captured), amount(total.Refunded)
 			entry.Captures, entry.Refunds = total.Captures, total.Refunds
 		}
-		entries[checkout.Reference] = entry
+		entries[reference] = entry
 	}
 	return entries
 }

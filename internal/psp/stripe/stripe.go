@@ -51,6 +51,7 @@ var (
 	_ psp.Capturer        = (*Connector)(nil)
 	_ psp.Voider          = (*Connector)(nil)
 	_ psp.Refunder        = (*Connector)(nil)
+	_ psp.Recurrer        = (*Connector)(nil)
 	_ psp.WebhookParser   = (*Connector)(nil)
 	_ psp.ElsewhereLister = (*Connector)(nil)
 	_ psp.Verifier        = (*Connector)(nil)

@@ -137,6 +137,9 @@ func readIntent(e event, out *psp.Event) error {
 		return err
 	}
 	out.AttemptID, out.PaymentRef = p.Metadata[metaAttempt], p.ID
+	if p.Metadata[metaKind] == kindRecurring {
+		out.Ref = p.ID
+	}
 	// A message about a hold is a reason to look and no more: it names the charge
 	// without showing it, and until when the money is held stands there only.
 	if e.Type == "payment_intent.succeeded" && p.Status == "succeeded" {
@@ -144,6 +147,12 @@ func readIntent(e event, out *psp.Event) error {
 			out.AttemptID, out.Ref = capture, p.ID // the money was taken by a capture of ours
 		}
 		prove(out, p.AmountReceived, p.Currency)
+	}
+	if e.Type == "payment_intent.payment_failed" && out.Ref != "" && out.AttemptID != "" && p.Status == "requires_payment_method" {
+		// Without a buyer there is no second try: the decline is decided. On a page it is not.
+		if outcome, err := recurringOutcome(out.AttemptID)(p); err == nil {
+			out.Outcome = &outcome
+		}
 	}
 	return nil
 }
@@ -161,13 +170,14 @@ func prove(out *psp.Event, units int64, currency string) {
 
 // Events lists the event types that an endpoint of ours subscribes to: money
 // that was taken or is held, with the amount that was received; the ends of a
-// checkout and of a hold; money that goes back, at our wish or not. The success
+// checkout, of a hold and of a charge of a kept method; money that goes back, at our wish or not. The success
 // of a checkout session is not among them: it tells what the page asked for and
 // not what came. More types are harmless and cost a stored row each.
 func Events() []string {
 	return []string{
 		"payment_intent.succeeded", "payment_intent.amount_capturable_updated", "payment_intent.processing",
-		"payment_intent.canceled", "checkout.session.async_payment_failed", "checkout.session.expired",
+		"payment_intent.canceled", "payment_intent.payment_failed",
+		"checkout.session.async_payment_failed", "checkout.session.expired",
 		"refund.created", "refund.updated", "refund.failed",
 		"charge.dispute.created", "charge.dispute.updated", "charge.dispute.closed",
 		"charge.dispute.funds_withdrawn", "charge.dispute.funds_reinstated",

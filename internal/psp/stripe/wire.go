@@ -13,11 +13,17 @@ import (
 // Metadata keys that we set and read back.
 const (
 	metaAttempt = "attempt_id"
-	metaKind    = "kind" // of a charge, for who reads the dashboard
+	metaKind    = "kind" // of a charge, for who reads the dashboard; kindRecurring tells a message about one without its buyer
 	// metaCapture is written on the payment by its capture. A capture has no object
 	// of its own, so this is how ours is told from one made at the dashboard.
 	metaCapture = "capture_attempt_id"
 )
+
+// kindRecurring marks a charge of a kept method.
+const kindRecurring = "recurring"
+
+// usageOffSession says that a method may be charged without its owner.
+const usageOffSession = "off_session"
 
 // session is the part of a Checkout Session that we read.
 type session struct {
@@ -38,19 +44,23 @@ func (s session) id() string { return s.ID }
 
 // paymentIntent is the money behind a session.
 type paymentIntent struct {
-	ID                 string             `json:"id"`
-	Livemode           bool               `json:"livemode"`
-	Status             string             `json:"status"`
-	Amount             int64              `json:"amount"`
-	AmountCapturable   int64              `json:"amount_capturable"`
-	AmountReceived     int64              `json:"amount_received"`
-	Currency           string             `json:"currency"`
-	CaptureMethod      string             `json:"capture_method"`
-	CancellationReason string             `json:"cancellation_reason"`
-	Metadata           map[string]string  `json:"metadata"`
-	LastPaymentError   *refusal           `json:"last_payment_error"`
-	LatestCharge       expandable[charge] `json:"latest_charge"`
+	ID                 string                    `json:"id"`
+	Livemode           bool                      `json:"livemode"`
+	Status             string                    `json:"status"`
+	Amount             int64                     `json:"amount"`
+	AmountCapturable   int64                     `json:"amount_capturable"`
+	AmountReceived     int64                     `json:"amount_received"`
+	Currency           string                    `json:"currency"`
+	CaptureMethod      string                    `json:"capture_method"`
+	CancellationReason string                    `json:"cancellation_reason"`
+	SetupFutureUsage   string                    `json:"setup_future_usage"`
+	Metadata           map[string]string         `json:"metadata"`
+	LastPaymentError   *refusal                  `json:"last_payment_error"`
+	LatestCharge       expandable[charge]        `json:"latest_charge"`
+	PaymentMethod      expandable[paymentMethod] `json:"payment_method"`
 }
+
+func (p paymentIntent) id() string { return p.ID }
 
 type charge struct {
 	ID                 string                         `json:"id"`
@@ -64,6 +74,8 @@ type charge struct {
 		} `json:"card"`
 	} `json:"payment_method_details"`
 }
+
+func (ch charge) id() string { return ch.ID }
 
 type balanceTransaction struct {
 	ID       string `json:"id"`
@@ -176,6 +188,11 @@ func checkoutForm(c psp.Checkout) (url.Values, error) {
 	}
 	if c.CancelURL != "" {
 		form.Set("cancel_url", c.CancelURL)
+	}
+	if c.Remember {
+		// Without a customer of its own the method could not be charged again.
+		form.Set("customer_creation", "always")
+		form.Set("payment_intent_data[setup_future_usage]", usageOffSession)
 	}
 	if !c.ExpiresAt.IsZero() {
 		form.Set("expires_at", strconv.FormatInt(c.ExpiresAt.Unix(), 10))
