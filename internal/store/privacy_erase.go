@@ -74,9 +74,11 @@ func (s *Store) keepWords(ctx context.Context, r request, beat func() error) (pr
 		if len(w.Sure)+len(w.Shared) > privacy.MaxWords {
 			return nil
 		}
-		if row.kind == "buyer" {
+		switch row.kind {
+		case "buyer":
 			w.AddBuyer(row.plain)
-		} else {
+		case methodKind: // a provider's ids, and the end of a number that others have as well
+		default:
 			w.AddText(string(row.plain))
 		}
 		return nil
@@ -174,6 +176,8 @@ const clearPayment = `
 	), moves AS (
 		UPDATE move_sessions m SET idempotency_key = NULL, request_hash = NULL FROM one
 		WHERE m.payment_id = one.id AND m.idempotency_key IS NOT NULL
+	), cards AS (
+		DELETE FROM sandbox_methods k USING attempts a WHERE a.payment_id = @payment AND k.payment_id = a.payment_ref
 	)
 	UPDATE sandbox_checkouts c SET description = '', return_url = '', cancel_url = ''
 	FROM attempts a WHERE a.payment_id = @payment AND c.reference = a.id::text`

@@ -20,6 +20,7 @@ type personExport struct {
 	Shop        string              `json:"shop"`
 	Asked       any                 `json:"asked"`
 	Said        []saidExport        `json:"data"`
+	Methods     []json.RawMessage   `json:"kept_payment_methods"` // the provider's names of them, and what the customer knows them by
 	Payments    []json.RawMessage   `json:"payments"`
 	Messages    []json.RawMessage   `json:"shopify_messages"`
 	Notes       map[string][]string `json:"notes"` // what people wrote, by payment
@@ -64,11 +65,16 @@ func (s *Store) exportPerson(ctx context.Context, id string, beat func() error) 
 	}
 	out := personExport{
 		GeneratedAt: s.now(), RequestID: id, Shop: r.Shop, Asked: about,
-		Said: []saidExport{}, Payments: []json.RawMessage{}, Messages: []json.RawMessage{}, Notes: map[string][]string{},
+		Said: []saidExport{}, Methods: []json.RawMessage{}, Payments: []json.RawMessage{}, Messages: []json.RawMessage{}, Notes: map[string][]string{},
 	}
 	notes := map[string]string{}
 	err = s.walkVault(ctx, vaultOf{request: id}, beat, func(row vaultRow) error {
-		if row.kind != "buyer" {
+		switch row.kind {
+		case "buyer":
+		case methodKind:
+			out.Methods = append(out.Methods, json.RawMessage(row.plain))
+			return nil
+		default:
 			notes[row.id] = string(row.plain)
 			return nil
 		}
