@@ -44,6 +44,25 @@ func delayed() []choice {
 	}
 }
 
+// twice is how often a card declines that pays afterwards.
+const twice = 2
+
+// laters are what the bank of a kept card says to charges that its owner does not
+// watch; this payment succeeds.
+func laters() []choice {
+	pays := func(reason payment.DeclineReason, code string, times int) books.Verdict {
+		return books.Verdict{Result: books.Success, Later: books.Bank{Decline: reason, Code: code, Left: times}}
+	}
+	return []choice{
+		{"later_funds", "Insufficient funds twice, then it pays", pays(payment.InsufficientFunds, "insufficient_funds", twice)},
+		{"later_generic", "No reason given twice, then it pays", pays(payment.DeclinedOther, "generic_decline", twice)},
+		{"later_expired", "Expired card", pays(payment.ExpiredCard, "expired_card", 0)},
+		{"later_authentication", "Asks for 3-D Secure", pays(payment.AuthenticationFailed, "authentication_required", 0)},
+		{"later_stolen", "Stolen card", pays(payment.LostOrStolen, "stolen_card", 0)},
+		{"later_revoked", "Payments to this shop were revoked", pays(payment.Cancelled, "revocation_of_authorization", 0)},
+	}
+}
+
 // checked are the ends of 3-D Secure.
 func checked() []choice {
 	return []choice{
@@ -52,10 +71,11 @@ func checked() []choice {
 	}
 }
 
-// verdictOf is what a button of any page does.
+// verdictOf is what a button of any page does. Where no card is kept, what its bank
+// would say later does not matter.
 func verdictOf(name string) (books.Verdict, bool) {
 	all := append([]choice{{Name: "success", verdict: books.Verdict{Result: books.Success}}}, checked()...)
-	for _, c := range append(append(all, declines()...), delayed()...) {
+	for _, c := range append(append(append(all, declines()...), delayed()...), laters()...) {
 		if c.Name == name {
 			return c.verdict, true
 		}

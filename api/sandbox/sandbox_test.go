@@ -106,6 +106,18 @@ func TestPage(t *testing.T) {
 		require.Contains(t, a.text(), "Open until 20 November 2026, 13:00 UTC")
 		require.Len(t, button.FindAllString(a.text(), -1), 13)
 	})
+	t.Run("a page that keeps the card also offers what its bank says later", func(t *testing.T) {
+		t.Parallel()
+		remembers := func(c *books.Checkout) { c.Remember = true }
+		a := get(t, open(remembers), "/sandbox/sbc_1")
+		require.Contains(t, a.text(), "the card is kept")
+		require.Len(t, button.FindAllString(a.text(), -1), 19)
+		f := open(remembers)
+		require.Equal(t, http.StatusSeeOther, post(t, f, "/sandbox/sbc_1", "later_funds").Code)
+		require.Equal(t, []books.Verdict{{
+			Result: books.Success, Later: books.Bank{Decline: payment.InsufficientFunds, Code: "insufficient_funds", Left: 2},
+		}}, f.decided)
+	})
 	t.Run("an authorization says so", func(t *testing.T) {
 		t.Parallel()
 		a := get(t, open(func(c *books.Checkout) { c.Kind = payment.Authorization }), "/sandbox/sbc_1")

@@ -76,6 +76,7 @@ type payPage struct {
 	Until    string
 	Declines []choice
 	Delayed  []choice
+	Laters   []choice // where the card is kept
 }
 
 func (v *views) pay(c echo.Context, status int, checkout books.Checkout) error {
@@ -83,6 +84,9 @@ func (v *views) pay(c echo.Context, status int, checkout books.Checkout) error {
 		frame: framed("How should this payment end?", checkout), ID: checkout.ID, Verb: "Pay",
 		No: refusal(checkout.Verdict.Decline), Delay: checkout.Delay.String(),
 		Until: checkout.ExpiresAt.UTC().Format("2 January 2006, 15:04 MST"), Declines: declines(), Delayed: delayed(),
+	}
+	if checkout.Remember {
+		data.Laters = laters()
 	}
 	if checkout.Kind == payment.Authorization {
 		data.Verb = "Authorize"

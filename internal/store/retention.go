@@ -48,7 +48,7 @@ func Retention(buyers time.Duration) []RetentionRule {
 				AND NOT EXISTS (SELECT FROM privacy_requests r WHERE r.id = d.id AND r.done_at IS NULL) LIMIT @limit)`},
 		{"providers' messages", 180 * day, "providers' webhooks, after they were acted on; the evidence stays", forget("provider_events", "id", "dispatched_at")},
 		{"mails", 180 * day, "mails to merchants, after they were sent", forget("notices", "id", "sent_at")},
-		{"sandbox", 730 * day, "the built-in sandbox's books, after the page", forgetSandbox},
+		{"sandbox", 730 * day, "the built-in sandbox's books, after the page, or after the end of the card that it kept", forgetSandbox},
 	}
 }
 
@@ -76,7 +76,8 @@ const (
 		LIMIT least(1, @limit))`
 	forgetSandbox = `
 	WITH gone AS (DELETE FROM sandbox_moves m USING sandbox_checkouts c WHERE c.payment_id = m.payment_id AND c.expires_at <= @until)
-	DELETE FROM sandbox_checkouts WHERE id IN (SELECT id FROM sandbox_checkouts WHERE expires_at <= @until LIMIT @limit)`
+	DELETE FROM sandbox_checkouts WHERE id IN (SELECT c.id FROM sandbox_checkouts c WHERE c.expires_at <= @until
+		AND NOT EXISTS (SELECT FROM sandbox_methods k WHERE k.payment_id = c.payment_id AND k.ends_at > @until) LIMIT @limit)`
 )
 
 // purgeBatch is how many rows one statement forgets.

@@ -38,7 +38,7 @@ func (s *Store) sandboxTx(ctx context.Context, action string, fn func(tx pgx.Tx)
 const checkoutColumns = `
 	c.id, c.account, c.reference, c.kind, c.amount_minor, c.currency, c.description, c.return_url, c.cancel_url, c.delay_ms,
 	c.expires_at, c.closed_at, c.result, c.slow, c.decline, c.code, c.decided_at, c.settles_at, c.payment_id,
-	c.captured_minor, c.refunded_minor, c.voided_at`
+	c.captured_minor, c.refunded_minor, c.voided_at, c.remember, c.method`
 
 // checkoutRow is a books.Checkout while it is read.
 type checkoutRow struct {
@@ -53,7 +53,7 @@ func (r *checkoutRow) scan() []any {
 	return []any{
 		&c.ID, &c.Account, &c.Reference, &c.Kind, &r.minor, &r.currency, &c.Description, &c.ReturnURL, &c.CancelURL, &r.delay,
 		&c.ExpiresAt, &r.closed, &c.Verdict.Result, &c.Verdict.Slow, &c.Verdict.Decline, &c.Verdict.Code, &r.decided, &r.settles,
-		&c.PaymentID, &c.Captured, &c.Refunded, &r.v,
+		&c.PaymentID, &c.Captured, &c.Refunded, &r.v, &c.Remember, &c.Method,
 	}
 }
 
@@ -89,10 +89,10 @@ func checkoutNamed(n books.Name) (string, pgx.NamedArgs) {
 const insertCheckout = `
 	INSERT INTO sandbox_checkouts AS c (id, account, key, body_hash, reference, kind, amount_minor, currency, description,
 	        return_url, cancel_url, delay_ms, created_at, expires_at, result, slow, decline, code, decided_at, settles_at,
-	        payment_id, captured_minor)
+	        payment_id, captured_minor, remember)
 	VALUES (@id, @account, @key, @hash, @reference, @kind, @minor, @currency, @description,
 	        @return_url, @cancel_url, @delay_ms, @now, @expires_at, @result, @slow, @decline, @code, @decided_at, @settles_at,
-	        @payment_id, @captured)
+	        @payment_id, @captured, @remember)
 	ON CONFLICT DO NOTHING
 	RETURNING` + checkoutColumns
 
@@ -106,7 +106,11 @@ func (s *Store) SandboxOpen(ctx context.Context, o books.Opening) (books.Checkou
 		args, fits := s.opening(o)
 		if fits {
 			var err error
-			if out, err = readCheckout(ctx, tx, insertCheckout, args); !none(err) {
+			out, err = readCheckout(ctx, tx, insertCheckout, args)
+			if err == nil && keeps(out) { // a magic amount
+				return keepSandbox(ctx, tx, out.PaymentID, books.Bank{}, s.now())
+			}
+			if !none(err) {
 				return err
 			}
 		}
@@ -138,7 +142,7 @@ func (s *Store) opening(o books.Opening) (row pgx.NamedArgs, fits bool) {
 		"minor": o.Amount.Minor, "currency": o.Amount.Currency, "description": o.Description,
 		"return_url": o.ReturnURL, "cancel_url": o.CancelURL, "delay_ms": o.Delay.Milliseconds(), "now": now, "expires_at": ends,
 		"payment_id": sandboxID("sbp"), "result": books.Undecided, "slow": false, "decline": "", "code": "",
-		"decided_at": nil, "settles_at": nil, "captured": 0,
+		"decided_at": nil, "settles_at": nil, "captured": 0, "remember": o.Remember,
 	}
 	v, magic := books.Magic(o.Amount)
 	if !magic {
@@ -219,6 +223,9 @@ func (s *Store) SandboxDecide(ctx context.Context, id string, v books.Verdict) (
 		out, err = readCheckout(ctx, tx, decideCheckout, pgx.NamedArgs{
 			"id": id, "now": s.now(), "result": v.Result, "slow": v.Slow, "decline": v.Decline, "code": v.Code,
 		})
+		if err == nil && keeps(out) {
+			return keepSandbox(ctx, tx, out.PaymentID, v.Later, s.now())
+		}
 		if !none(err) {
 			return err
 		}

@@ -34,7 +34,7 @@ func (c *Connector) OpenCheckout(ctx context.Context, acc psp.Account, checkout 
 	opened, err := c.books.SandboxOpen(ctx, books.Opening{
 		Account: acc.ID, Key: checkout.Key, Hash: sum, Reference: checkout.AttemptID, Kind: checkout.Kind, Amount: checkout.Amount,
 		Description: checkout.Description, ReturnURL: checkout.ReturnURL, CancelURL: checkout.CancelURL,
-		ExpiresAt: ends, Delay: c.delay,
+		ExpiresAt: ends, Delay: c.delay, Remember: checkout.Remember && checkout.Kind == payment.Sale,
 	})
 	if err != nil {
 		return psp.Outcome{}, failed(action, payment.Unknown, err)

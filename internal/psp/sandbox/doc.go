@@ -19,6 +19,10 @@
 // magic ones below. There is no dashboard and there are no disputes: no money
 // moves elsewhere.
 //
+// A checkout that asks for it keeps the card of a sale that succeeds. On its page
+// the buyer also chooses what the card's bank says to later charges, which are made
+// without him; the card expires at the end of the month in three years.
+//
 // # Magic amounts
 //
 // Without a browser, the last three digits of the amount in minor units decide.
@@ -33,10 +37,19 @@
 //	…106   1.06 EUR   it is processing for ever                            refund: processing for ever
 //
 // Every other amount waits for its buyer until the checkout ends, and is
-// refunded at once. Two of them bring a capture, void or refund in doubt:
+// refunded at once. Two of them bring a capture, void or refund, or a charge of a
+// kept card, in doubt:
 //
 //	…107   it is done, the answer is lost, and looks are answered only after the delay
 //	…108   it is done, the answer is lost, and looks are never answered: a person decides
+//
+// A charge of a kept card is decided by these and by a few of its own, at once:
+//
+//	…111   the charge is declined: no reason given, it may be tried again
+//	…112   the charge is declined: insufficient funds
+//	…113   the charge is declined: stolen card
+//	…114   the charge is declined: expired card
+//	…115   the charge is declined: the buyer must confirm it with 3-D Secure
 //
 // # Credentials
 //

@@ -122,6 +122,9 @@ func (c *Connector) Inquire(ctx context.Context, acc psp.Account, ref psp.Ref) (
 	defer cancel()
 	switch ref.Operation {
 	case payment.OpCharge:
+		if ref.Customer != "" && c.hidden(ref) {
+			return psp.Outcome{}, payment.Errorf(payment.Unavailable, "the look at a charge is not answered, as the amount asks for")
+		}
 		checkout, err := c.books.SandboxCheckout(ctx, chargeName(acc, ref))
 		if err != nil {
 			return psp.Outcome{}, failed(action, payment.Unavailable, missing(ref, err))

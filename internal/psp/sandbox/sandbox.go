@@ -38,6 +38,10 @@ type Books interface {
 	SandboxClose(ctx context.Context, n books.Name) (books.Checkout, error)
 	// SandboxMove captures, voids or refunds, or answers what its key was answered.
 	SandboxMove(ctx context.Context, o books.Order) (books.Move, error)
+	// SandboxKept reads a checkout and the card that it kept, SandboxCharge charges
+	// one, or answers what its key was answered.
+	SandboxKept(ctx context.Context, n books.Name) (books.Checkout, books.Kept, error)
+	SandboxCharge(ctx context.Context, o books.Charge) (books.Checkout, error)
 }
 
 // defaultDelay is what Options.Delay is when it is not given.
@@ -68,6 +72,7 @@ var (
 	_ psp.Capturer    = (*Connector)(nil)
 	_ psp.Voider      = (*Connector)(nil)
 	_ psp.Refunder    = (*Connector)(nil)
+	_ psp.Recurrer    = (*Connector)(nil)
 	_ psp.Verifier    = (*Connector)(nil)
 	_ psp.Connectable = (*Connector)(nil)
 )

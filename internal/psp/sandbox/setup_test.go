@@ -129,7 +129,24 @@ func (b *bench) target(t *testing.T) psptest.Target {
 		},
 		Books:    b.books,
 		Messages: func(*testing.T) []psptest.Message { return nil }, // the sandbox sends none
+		Wallet: &psptest.Wallet{
+			Bank: func(t *testing.T, m psp.Method, reason payment.DeclineReason) {
+				b.change(t, `UPDATE sandbox_methods SET decline = $2, code = $2 WHERE id = $1`, m.Ref, string(reason))
+			},
+			Remove: func(t *testing.T, m psp.Method) { b.change(t, `DELETE FROM sandbox_methods WHERE id = $1`, m.Ref) },
+		},
 	}
+}
+
+// change changes a row of the sandbox, as no code of ours does.
+func (b *bench) change(t *testing.T, statement string, args ...any) {
+	t.Helper()
+	conn, err := pgx.Connect(t.Context(), b.address)
+	require.NoError(t, err)
+	defer conn.Close(context.WithoutCancel(t.Context()))
+	tag, err := conn.Exec(t.Context(), statement, args...)
+	require.NoError(t, err)
+	require.EqualValues(t, 1, tag.RowsAffected())
 }
 
 // books reads the account's rows, past all code of ours.
@@ -147,7 +164,7 @@ func (b *bench) books(t *testing.T) map[string]psptest.Entry {
 		       (SELECT count(*) FROM sandbox_moves m WHERE m.payment_id = c.payment_id AND m.operation = 'refund' AND m.refusal = ''
 		        AND m.result <> 'failure'),
 		       (SELECT count(*) FROM sandbox_moves m WHERE m.payment_id = c.payment_id AND m.operation = 'capture' AND m.refusal = ''),
-		       (SELECT count(*) FROM sandbox_checkouts o WHERE o.account = c.account AND o.reference = c.reference)
+		       (SELECT count(*) FROM sandbox_checkouts o WHERE o.account = c.account AND o.reference = c.reference AND o.method = '')
 		FROM sandbox_checkouts c WHERE c.account = $1`, b.acc.ID, b.clock())
 	require.NoError(t, err)
 	entries := map[string]psptest.Entry{}
@@ -206,6 +223,27 @@ func (f faulty) SandboxCheckout(ctx context.Context, n books.Name) (books.Checko
 	return spoil(ctx, f.board, psptest.CallLook, func(ctx context.Context, _ *faults.Plan) (books.Checkout, error) {
 		return f.Store.SandboxCheckout(ctx, n)
 	})
+}
+
+func (f faulty) SandboxCharge(ctx context.Context, o books.Charge) (books.Checkout, error) {
+	return spoil(ctx, f.board, psptest.CallCharge, func(ctx context.Context, plan *faults.Plan) (books.Checkout, error) {
+		if rule, slow := plan.Rule(faults.SlowSettle); slow {
+			o.Fault, o.Delay = books.Verdict{Result: books.Success, Slow: true}, time.Duration(rule.DelayMS)*time.Millisecond
+		}
+		return f.Store.SandboxCharge(ctx, o)
+	})
+}
+
+func (f faulty) SandboxKept(ctx context.Context, n books.Name) (books.Checkout, books.Kept, error) {
+	type both struct {
+		books.Checkout
+		kept books.Kept
+	}
+	out, err := spoil(ctx, f.board, psptest.CallLook, func(ctx context.Context, _ *faults.Plan) (both, error) {
+		c, k, err := f.Store.SandboxKept(ctx, n)
+		return both{c, k}, err
+	})
+	return out.Checkout, out.kept, err
 }
 
 func (f faulty) SandboxMove(ctx context.Context, o books.Order) (books.Move, error) {

@@ -36,6 +36,8 @@ type Verdict struct {
 	// try again on the same page.
 	Decline payment.DeclineReason
 	Code    string
+	// Later is what the bank of a card says that is kept by this success.
+	Later Bank
 }
 
 // Name finds a checkout: by ID, else within its Account by PaymentID or Reference.
@@ -59,6 +61,7 @@ type Opening struct {
 	CancelURL   string
 	ExpiresAt   time.Time
 	Delay       time.Duration // of magic amounts and slow results
+	Remember    bool          // the card is kept, if it is a sale
 }
 
 // Checkout is a hosted page and the money that was paid on it.
@@ -71,6 +74,8 @@ type Checkout struct {
 	Description string
 	ReturnURL   string
 	CancelURL   string
+	Remember    bool   // the card is kept
+	Method      string // the kept card that was charged; empty: a page
 	Delay       time.Duration
 	ExpiresAt   time.Time
 	ClosedAt    time.Time // zero: was not closed by its owner
