@@ -19,6 +19,7 @@ type Gateway struct {
 	Accounts   Accounts
 	Connectors Connectors
 	Links      Links
+	Methods    Methods
 	Flights    *Flights
 	Now        func() time.Time
 	Log        zerolog.Logger
@@ -36,7 +37,8 @@ type CheckoutInput struct{ PaymentID string }
 // AttemptInput names an attempt.
 type AttemptInput struct{ AttemptID string }
 
-// OpenCheckout opens the provider's hosted page for the buyer's choice.
+// OpenCheckout opens the provider's hosted page for the buyer's choice. Where the
+// choice is a method that the buyer left, it is charged instead.
 //
 // A repeat is safe: the attempt row with its key was committed before the first
 // send, so a repeat finds it and looks at the provider before it sends again,
@@ -53,6 +55,9 @@ func (g *Gateway) OpenCheckout(ctx context.Context, in CheckoutInput) (payment.V
 	if err != nil {
 		return payment.View{}, plainErr(err)
 	}
+	if send.Method != "" {
+		return g.chargeMethod(ctx, line)
+	}
 	redirector, ok := line.connector.(psp.Redirector)
 	if !ok {
 		return payment.View{}, plainErr(payment.Errorf(payment.Unsupported, "%s has no hosted page", line.connector.Name()))
@@ -63,7 +68,7 @@ func (g *Gateway) OpenCheckout(ctx context.Context, in CheckoutInput) (payment.V
 			AttemptID: send.Attempt.ID, Key: send.Key, Kind: send.Kind, Amount: send.Amount,
 			Description: send.Description, Locale: send.Locale,
 			ReturnURL: g.Links.Return(send.Token), CancelURL: g.Links.Back(send.Token),
-			ExpiresAt: expiry(send, g.Now(), contract),
+			ExpiresAt: expiry(send, g.Now(), contract), Remember: send.Remember,
 		})
 	})
 }
@@ -320,7 +325,10 @@ func (g *Gateway) CloseCheckout(ctx context.Context, in AttemptInput) (payment.V
 		// Every send so far certainly failed: there is nothing to close.
 		return recorded(g.Records.RecordFinding(ctx, line.neverSent()))
 	}
-	if send.Attempt.Ref == "" {
+	switch {
+	case send.Method != "":
+		return g.closeKept(ctx, line)
+	case send.Attempt.Ref == "":
 		return g.closeUnnamed(ctx, line)
 	}
 	return g.close(ctx, line)

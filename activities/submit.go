@@ -14,6 +14,7 @@ type line struct {
 	connector psp.Connector
 	account   psp.Account
 	send      payment.Send
+	method    payment.KeptMethod // that the attempt charges; zero: it opens a page
 	flights   *Flights
 }
 
@@ -26,10 +27,14 @@ func (g *Gateway) open(ctx context.Context, send payment.Send) (*line, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &line{
+	l := &line{
 		connector: connector, send: send, flights: g.Flights,
 		account: psp.Account{ID: send.Attempt.AccountID, Shop: send.Shop, Live: live, Credentials: credentials},
-	}, nil
+	}
+	if send.Method != "" {
+		l.method, err = g.kept(ctx, send)
+	}
+	return l, err
 }
 
 // submit is the bracket around every call that may move money:
@@ -208,6 +213,7 @@ func (l *line) ref() psp.Ref {
 	return psp.Ref{
 		AttemptID: a.ID, Key: l.send.Key, Operation: l.operation(), Kind: l.send.Kind,
 		Ref: a.Ref, PaymentRef: a.PaymentRef, Amount: l.send.Amount, FirstSent: l.send.FirstSent,
+		Customer: l.method.Customer,
 	}
 }
 
@@ -246,6 +252,10 @@ func (l *line) move() (func(context.Context) (psp.Outcome, error), error) {
 }
 
 func (l *line) finding(out psp.Outcome, by payment.EvidenceKind) payment.Finding {
+	if l.send.Method != "" && out.Status == psp.Processing && out.ExpiresAt.IsZero() {
+		// The clock of a renewal: how long its provider may work on it.
+		out.ExpiresAt = l.send.FirstSent.Add(l.connector.Contract().Settles())
+	}
 	return payment.Finding{
 		AttemptID: l.send.Attempt.ID, Evidence: by, EvidenceRef: out.RequestID, State: out.Status.AttemptState(),
 		Ref: out.Ref, PaymentRef: out.PaymentRef, Amount: out.Amount, Fee: out.Fee,

@@ -18,6 +18,8 @@ type Sweep struct {
 	Runs    Runs
 	Gateway *Gateway
 	Mail    Mailer
+	// Members are the subscriptions to look after; nil: there are none.
+	Members *MemberSweep
 	// Erasures are the privacy requests to look after; nil: there are none.
 	Erasures *ErasureSweep
 	Log      zerolog.Logger
@@ -27,7 +29,7 @@ type Sweep struct {
 const batch = 200
 
 // SweepResult counts what a sweep picked up.
-type SweepResult struct{ Charges, Moves, HeldBack, Events, Watches, Notices, Erasures, Failed int }
+type SweepResult struct{ Charges, Moves, HeldBack, Events, Watches, Notices, Erasures, Members, Failed int }
 
 // SweepRows starts runs that are missing (never started, terminated, failed or
 // lost with Temporal's database), wakes runs for stored events and when a pause
@@ -51,6 +53,9 @@ func (s *Sweep) SweepRows(ctx context.Context) (SweepResult, error) {
 		res.count(&res.Moves, s.log("start "+string(m.Kind), m.OperationID, s.Runs.StartMove(ctx, m)))
 	}
 	if err := s.heldBack(ctx, &res); err != nil {
+		return res, plainErr(err)
+	}
+	if err := s.members(ctx, &res); err != nil {
 		return res, plainErr(err)
 	}
 	if err := s.events(ctx, &res); err != nil {

@@ -22,6 +22,7 @@ type Activities struct {
 	Rows    *activities.Rows
 	Sweep   *activities.Sweep
 	Guard   *activities.Guard
+	Members *activities.Members
 	Erasure *activities.Erasure
 	Purge   *activities.Purge
 }
@@ -47,6 +48,7 @@ func New(c client.Client, a Activities, o Options) sdkworker.Worker {
 	w.RegisterActivity(a.Rows)
 	w.RegisterActivity(a.Sweep)
 	w.RegisterActivity(a.Guard)
+	w.RegisterActivity(a.Members)
 	w.RegisterActivity(a.Erasure)
 	w.RegisterActivity(a.Purge)
 	return w

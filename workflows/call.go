@@ -20,6 +20,7 @@ var (
 	rows    *activities.Rows
 	sweeper *activities.Sweep
 	guard   *activities.Guard
+	members *activities.Members
 )
 
 // do runs an activity under the policy that ctx carries.

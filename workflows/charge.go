@@ -211,6 +211,9 @@ func (c *charge) reject(ctx workflow.Context) error {
 
 // tell brings the decided answer to the shop, for as long as it takes.
 func (c *charge) tell(ctx workflow.Context) error {
+	if c.in.Source == payment.SourceSubscription {
+		return c.tellSubscription(ctx) // who asked is one of us
+	}
 	pauses, within := c.patience(c.in.ReceivedAt.Add(c.timing.Resolution).Sub(workflow.Now(ctx)))
 	tctx, stop := workflow.WithCancel(ctx)
 	defer stop()

@@ -8,6 +8,11 @@
 //	Refund    refund/<source>/<shop>/<external id>                                                       in doubt never
 //	Reversal  reversal/<source>/<shop>/<their ref>   as above                                            money given back, or refused and a
 //	                                                                                                     person told; no deadline
+//	Subscription  subscription/api/<shop>/<id>       command; look-again                                 cancelled or never begun, and no charge
+//	                                                                                                     open; anew with each period
+//	Renewal   renewal/api/<shop>/<id>/<charge>       as Charge                                           paid, or given up by the subscription;
+//	                                                                                                     no deadline: in doubt never, a person
+//	                                                                                                     is called by the provider's contract
 //	Erasure   erasure/shopify/<shop>/<request>       look-again                                          certified, or the export mailed; the
 //	                                                                                                     law's 30 days warn and never end it
 //	Sweep     sweep-<time>                           none                                                one pass over the rows

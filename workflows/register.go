@@ -11,6 +11,8 @@ func Register(r Registry) {
 	r.RegisterWorkflow(Void)
 	r.RegisterWorkflow(Refund)
 	r.RegisterWorkflow(Reversal)
+	r.RegisterWorkflow(Subscription)
+	r.RegisterWorkflow(Renewal)
 	r.RegisterWorkflow(Sweep)
 	r.RegisterWorkflow(Guard)
 	r.RegisterWorkflow(Erasure)

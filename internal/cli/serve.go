@@ -197,8 +197,10 @@ func (s *Service) activities(shop *shopAPI) (worker.Activities, error) {
 		Shopify: &activities.Shopify{Records: s.Store, Shop: shop, Now: s.now},
 		Rows:    &activities.Rows{Records: s.Store},
 		Guard:   guard,
+		Members: &activities.Members{Records: s.Store, Gateway: gateway},
 		Sweep: &activities.Sweep{
-			Due: s.Store, Runs: s.Runs, Gateway: gateway, Mail: mailer, Erasures: &activities.ErasureSweep{Due: s.Store, Runs: s.Runs}, Log: s.log,
+			Due: s.Store, Runs: s.Runs, Gateway: gateway, Mail: mailer, Members: &activities.MemberSweep{Due: s.Store, Runs: s.Runs},
+			Erasures: &activities.ErasureSweep{Due: s.Store, Runs: s.Runs}, Log: s.log,
 		},
 		Erasure: s.erasure(mailer),
 		Purge:   &activities.Purge{Retention: s.Store, Log: s.log},

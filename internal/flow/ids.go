@@ -14,8 +14,14 @@ const Queue = "payments"
 // maxID is the longest workflow id that Temporal stores on PostgreSQL.
 const maxID = 255
 
-// ChargeID is the workflow id of a charge: equal request, equal id.
+// ChargeID is the workflow id of a charge: equal request, equal id. A renewal's
+// names the subscription and the charge, so that nobody can have two runs collect
+// one period.
 func ChargeID(source, shop, externalID string) string {
+	if source == payment.SourceRenewal {
+		subscriptionID, key, _ := payment.SplitChargeRef(externalID)
+		return join(opRenewal, payment.SourceAPI, shop, subscriptionID, key)
+	}
 	return join(string(payment.OpCharge), source, shop, externalID)
 }
 
@@ -29,6 +35,9 @@ func MoveID(ref payment.MoveRef) string {
 func ReversalID(source, shop, providerRef string) string {
 	return MoveID(payment.MoveRef{Kind: payment.OpReversal, Source: source, Shop: shop, ExternalRef: providerRef})
 }
+
+// SubscriptionID is the workflow id of a subscription.
+func SubscriptionID(shop, id string) string { return join(opSubscription, payment.SourceAPI, shop, id) }
 
 // SweepID is the workflow id, and schedule id, of the sweep.
 const SweepID = "sweep"

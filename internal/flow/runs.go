@@ -44,9 +44,23 @@ func NewRuns(c client.Client, timing Timing, eager bool) *Runs {
 
 // StartCharge makes sure that a run of the charge exists, unless it has
 // completed: a terminated or failed one is started again from the rows.
+//
+// The run of a renewal lives for as long as something is owed, and rests in
+// between: it is woken too, in case a wish for another attempt was not heard.
 func (r *Runs) StartCharge(ctx context.Context, ref payment.RunRef) error {
-	_, err := r.client.ExecuteWorkflow(ctx, r.chargeOptions(ref), typeCharge, r.chargeInput(ref))
+	if ref.Source == payment.SourceRenewal {
+		return r.SignalChoice(ctx, ref)
+	}
+	_, err := r.client.ExecuteWorkflow(ctx, r.chargeOptions(ref), chargeType(ref), r.chargeInput(ref))
 	return started("start charge", err)
+}
+
+// chargeType is the workflow that takes a payment to its end.
+func chargeType(ref payment.RunRef) string {
+	if ref.Source == payment.SourceRenewal {
+		return typeRenewal
+	}
+	return typeCharge
 }
 
 func (r *Runs) chargeInput(ref payment.RunRef) ChargeInput {
@@ -59,8 +73,10 @@ func (r *Runs) chargeInput(ref payment.RunRef) ChargeInput {
 func (r *Runs) chargeOptions(ref payment.RunRef) client.StartWorkflowOptions {
 	o := options(ChargeID(ref.Source, ref.Shop, ref.ExternalID), ref.Shop)
 	o.EnableEagerStart = r.eager
-	o.StaticSummary = fmt.Sprintf("charge %s", ref.Amount)
-	o.TypedSearchAttributes = chargeAttributes(ref, r.timing)
+	o.StaticSummary, o.TypedSearchAttributes = fmt.Sprintf("charge %s", ref.Amount), chargeAttributes(ref, r.timing)
+	if ref.Source == payment.SourceRenewal {
+		o.StaticSummary, o.TypedSearchAttributes = RenewalSummary(ref), RenewalAttributes(ref)
+	}
 	return o
 }
 
@@ -149,7 +165,7 @@ func (r *Runs) SignalReturned(ctx context.Context, ref payment.RunRef) error {
 }
 
 func (r *Runs) signalCharge(ctx context.Context, ref payment.RunRef, name string, arg any) error {
-	return r.signal(ctx, name, arg, target{r.chargeOptions(ref), typeCharge, r.chargeInput(ref)})
+	return r.signal(ctx, name, arg, target{r.chargeOptions(ref), chargeType(ref), r.chargeInput(ref)})
 }
 
 // target is a run that should hear a signal, and how it is started.

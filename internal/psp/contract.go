@@ -45,6 +45,10 @@ type Contract struct {
 	CheckoutMin, CheckoutMax time.Duration
 	// LateSuccess is how long after we saw a checkout closed a success may still appear.
 	LateSuccess time.Duration
+	// RecurringWithin is how long a provider may work on a charge of a kept method
+	// before it says yes or no; zero is DefaultSettles. A person is called after it,
+	// and never is anything decided by it.
+	RecurringWithin time.Duration
 	// HoldLimit is how long an authorization lasts when the provider does not say.
 	HoldLimit time.Duration
 	// Captures says how often a hold may be captured.
@@ -56,6 +60,19 @@ type Contract struct {
 	CallTimeout time.Duration
 	// InFlight caps concurrent calls per account and process.
 	InFlight int
+}
+
+// DefaultSettles is longer than bank debits take: the slowest of Stripe's, SEPA
+// Direct Debit, is decided after up to 14 business days
+// (docs.stripe.com/payments/sepa-debit).
+const DefaultSettles = 30 * 24 * time.Hour
+
+// Settles is how long the provider may work on a charge of a kept method.
+func (c Contract) Settles() time.Duration {
+	if c.RecurringWithin > 0 {
+		return c.RecurringWithin
+	}
+	return DefaultSettles
 }
 
 // MayResend reports whether a request first sent at first may be written again

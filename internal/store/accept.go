@@ -48,8 +48,9 @@ const insertMoveSession = `
 		INSERT INTO move_sessions (id, source, shop, kind, external_id, gid, payment_ref, payment_id, amount_minor, currency, test,
 		                           locale, idempotency_key, request_hash, received_at, sweep_at)
 		SELECT @id, @source, s.shop, @kind, @external_id, @gid, @payment_ref,
-		       (SELECT p.id FROM payments p WHERE p.external_id = @payment_ref AND p.shop = s.shop AND p.source = @source
-		        AND (p.test = @test OR @kind = 'void' AND NOT @test::boolean)),
+		       (SELECT p.id FROM payments p WHERE p.external_id = @payment_ref AND p.shop = s.shop
+		        AND (p.source = @source OR @source = 'api' AND p.source IN ('renewal', 'subscription'))
+		        AND (p.test = @test OR @kind = 'void' AND NOT @test::boolean) ORDER BY p.source LIMIT 1),
 		       @minor, @currency, @test, @locale, nullif(@key, ''), @hash, @received_at, @sweep_at
 		FROM shops s WHERE s.shop = @shop AND s.active
 		ON CONFLICT DO NOTHING

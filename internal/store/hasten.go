@@ -25,8 +25,12 @@ func (s *Store) SweepSoon(ctx context.Context) (int64, error) {
 	if err != nil {
 		return 0, failure(action, err)
 	}
+	members, err := s.pool.Exec(ctx, `UPDATE subscriptions SET sweep_at = @now WHERE ended_at IS NULL AND sweep_at > @now`, args)
+	if err != nil {
+		return 0, failure(action, err)
+	}
 	requests, err := s.pool.Exec(ctx, `UPDATE privacy_requests SET sweep_at = @now WHERE done_at IS NULL AND sweep_at > @now`, args)
-	return charges.RowsAffected() + reversals.RowsAffected() + moves.RowsAffected() + requests.RowsAffected(), failure(action, err)
+	return charges.RowsAffected() + reversals.RowsAffected() + moves.RowsAffected() + members.RowsAffected() + requests.RowsAffected(), failure(action, err)
 }
 
 // Hasten makes the rows of runs that ended without finishing due for the next
@@ -51,6 +55,10 @@ func (s *Store) Hasten(ctx context.Context, ended []payment.EndedRun) error {
 		UPDATE move_sessions m SET sweep_at = @now
 		FROM unnest(@shops::text[], @refs::text[]) AS e(shop, ref)
 		WHERE m.external_id = e.ref AND m.shop = e.shop AND m.closed_at IS NULL AND m.sweep_at > @now`, args)
+	b.Queue(`
+		UPDATE subscriptions s SET sweep_at = @now
+		FROM unnest(@shops::text[], @refs::text[]) AS e(shop, ref)
+		WHERE s.id::text = e.ref AND s.shop = e.shop AND s.ended_at IS NULL AND s.sweep_at > @now`, args)
 	b.Queue(`
 		UPDATE privacy_requests r SET sweep_at = @now
 		FROM unnest(@shops::text[], @refs::text[]) AS e(shop, ref)

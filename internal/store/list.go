@@ -30,7 +30,8 @@ func scanSummary(row pgx.CollectableRow) (payment.Summary, error) {
 
 // PaymentByRef reads a payment of /api/v1 by the merchant's reference.
 func (s *Store) PaymentByRef(ctx context.Context, shop, ref string) (payment.Summary, error) {
-	const where = `WHERE p.source = 'api' AND p.shop = @shop AND p.external_id = @ref`
+	// Payments of subscriptions are read and refunded by their references, too; the merchant's own go first.
+	const where = `WHERE p.source IN ('api', 'renewal', 'subscription') AND p.shop = @shop AND p.external_id = @ref ORDER BY p.source LIMIT 1`
 	return s.summary(ctx, "read payment", where, pgx.NamedArgs{"shop": shop, "ref": ref})
 }
 

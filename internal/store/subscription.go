@@ -50,7 +50,7 @@ type member struct {
 	s        *Store
 	now      time.Time
 	row      subscriptionRow
-	asRead    subscriptionRow           // as it was read
+	asRead   subscriptionRow           // as it was read
 	was      subscription.Subscription // as it was read
 	is       subscription.Subscription // as it will be saved
 	zone     *time.Location

@@ -89,8 +89,11 @@ func (m *member) update() error {
 	if due != nil {
 		sweep = due.Add(overdue)
 	}
-	if sweep.Before(m.now) || len(m.stir) > 0 {
-		sweep = m.now.Add(overdue) // somebody has to act on it now
+	switch soon := m.now.Add(overdue); {
+	case m.fresh:
+		sweep = m.now.Add(m.s.sweepAfter) // it has no run so far
+	case sweep.Before(soon) || len(m.stir) > 0 || m.row.KeepPayment != nil:
+		sweep = soon // somebody has to act on it now
 	}
 	old, err := json.Marshal(m.was)
 	if err != nil {

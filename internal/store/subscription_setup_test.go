@@ -108,7 +108,7 @@ func (b *bundle) active() subscription.Record {
 	view := b.step(r.ID)
 	require.Equal(b.t, subscription.Active, view.State)
 	require.NotEmpty(b.t, view.Keep, "the page left a method")
-	_, err := b.KeepMethod(b.t.Context(), r.ID, view.Keep, uuid.NewString(), b.live)
+	_, err := b.UseMethod(b.t.Context(), r.ID, view.Keep, uuid.NewString(), b.live)
 	require.NoError(b.t, err)
 	return b.reads(r.ID)
 }

@@ -140,10 +140,10 @@ func (m *member) giveUp() error {
 	return nil
 }
 
-// KeepMethod makes a kept method the one that renewals charge: the customer left
+// UseMethod makes a kept method the one that renewals charge: the customer left
 // it on the page of a payment. methodID is empty when the page left none. A
 // repeat changes nothing.
-func (s *Store) KeepMethod(ctx context.Context, subscriptionID, paymentID, methodID, accountID string) (subscription.View, error) {
+func (s *Store) UseMethod(ctx context.Context, subscriptionID, paymentID, methodID, accountID string) (subscription.View, error) {
 	view, err := s.changeSubscription(ctx, subscriptionID, func(_ pgx.Tx, m *member) error {
 		if text(m.row.KeepPayment) != paymentID {
 			return nil // another page was paid since, or this one is kept already
@@ -155,7 +155,7 @@ func (s *Store) KeepMethod(ctx context.Context, subscriptionID, paymentID, metho
 		}
 		return m.take(methodID, accountID)
 	})
-	return view, subscriptionFailure("keep method", err)
+	return view, subscriptionFailure("use method", err)
 }
 
 // take makes a method the one that is charged from now on.
