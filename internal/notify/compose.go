@@ -37,8 +37,8 @@ func parse() (*templates, error) {
 	return &templates{plain, rich}, nil
 }
 
-// letter is what a mail says.
-type letter struct {
+// sheet is what a mail says.
+type sheet struct {
 	advice
 	Amount    string
 	Shop      string
@@ -54,7 +54,7 @@ func (m *Mailer) compose(n payment.Notice) (*gomail.Msg, error) {
 	if !known {
 		return nil, payment.Errorf(payment.Bug, "no mail for reason %q", n.Reason)
 	}
-	l := letter{
+	l := sheet{
 		advice: a, Amount: n.Amount.String(), Shop: clean(n.Shop), Session: clean(n.External), PaymentID: clean(n.PaymentID),
 		Since: n.Since.UTC().Format("2 January 2006, 15:04 MST"), Runs: m.runs(n),
 	}
