@@ -21,6 +21,7 @@ import (
 	"tillflow/api/console/login"
 	"tillflow/internal/access"
 	"tillflow/internal/access/audit"
+	"tillflow/internal/letter"
 	"tillflow/internal/payment"
 )
 
@@ -85,7 +86,7 @@ type Gate interface {
 	Require(permission access.Permission) echo.MiddlewareFunc
 }
 
-// Options configure the console. All but Erasures, Temporal and Viewer are required.
+// Options configure the console. All but Erasures, Letters, Temporal and Viewer are required.
 type Options struct {
 	Payments Payments
 	Filters  Filters
@@ -97,6 +98,9 @@ type Options struct {
 	// Erasures is nil where there are none; then they have no page.
 	Erasures    Erasures
 	ErasureRuns ErasureRuns
+	// Letters is nil where no subscriptions are sold; Letterhead writes their previews.
+	Letters    Letters
+	Letterhead *letter.Writer
 	// People, Presence, Invitations and Passwords serve the pages about people.
 	People      People
 	Presence    Presence
@@ -124,7 +128,7 @@ type Handler struct {
 func New(o Options) (*Handler, error) {
 	if o.Payments == nil || o.Filters == nil || o.Actions == nil || o.Runs == nil || o.Accounts == nil || o.Messages == nil ||
 		o.Trail == nil || o.People == nil || o.Presence == nil || o.Invitations == nil || o.Passwords == nil || o.Gate == nil || o.Now == nil ||
-		(o.Erasures == nil) != (o.ErasureRuns == nil) {
+		(o.Erasures == nil) != (o.ErasureRuns == nil) || (o.Letters == nil) != (o.Letterhead == nil) {
 		return nil, errors.New("console: an option is missing")
 	}
 	if o.Viewer == nil {
@@ -160,6 +164,7 @@ func (h *Handler) Routes(e *echo.Echo) {
 	e.POST(base+"/audit", h.findAudit, h.o.Gate.Require(access.ReadAudit))
 	h.peopleRoutes(e)
 	h.erasureRoutes(e)
+	h.letterRoutes(e)
 }
 
 // scripted reports a request that htmx made: it takes parts of the answer.

@@ -62,7 +62,7 @@ func parse() (*views, error) {
 	}
 	for _, name := range []string{
 		"payments", "payment", "confirm", "accounts", "deliveries", "deliveries_shopify", "audit", "erasures", "erasure", "people", "person", "invited",
-		"me", "message",
+		"me", "letters", "letter", "message",
 	} {
 		t, err := template.New(name).Funcs(words).ParseFS(files, "templates/layout.html", "templates/parts.html", "templates/"+name+".html")
 		if err != nil {
@@ -111,6 +111,7 @@ func (h *Handler) frame(c echo.Context, here string) frame {
 		{"Accounts", "/accounts", access.SeePayments, true},
 		{"Deliveries", "/deliveries", access.SeePayments, true},
 		{"Audit", "/audit", access.ReadAudit, true},
+		{"Mails", "/letters", access.ManageAccounts, h.o.Letters != nil},
 		{"Erasures", "/erasures", access.Erase, h.o.Erasures != nil},
 		{"People", "/people", access.ManageUsers, true},
 	} {

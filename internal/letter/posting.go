@@ -14,3 +14,21 @@ type Posting struct {
 	// Facts of the letter; Shop is filled in when it is sent.
 	Facts Facts
 }
+
+// Own is a shop's own text in place of ours.
+type Own struct {
+	Shop     string
+	Kind     Kind
+	Language string
+	Template
+}
+
+// Check refuses a text that could not be sent; see [Kind.Check].
+func (o Own) Check() error {
+	for _, l := range Languages() {
+		if l.Code == o.Language {
+			return o.Kind.Check(o.Template)
+		}
+	}
+	return &Fault{FieldSubject, "Letters are not written in this language."}
+}
