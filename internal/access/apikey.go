@@ -16,13 +16,21 @@ const (
 	ReadPaymentScope Scope = "payment:read"
 	// WritePaymentScope: create and expire payments; capture, void and refund.
 	WritePaymentScope Scope = "payment:write"
+	// ReadSubscriptionScope: read plans and subscriptions, and whether a customer is paid up.
+	ReadSubscriptionScope Scope = "subscription:read"
+	// WriteSubscriptionScope: subscribe customers, and change what they have.
+	WriteSubscriptionScope Scope = "subscription:write"
+	// WritePlanScope: say what is sold and for how much.
+	WritePlanScope Scope = "plan:write"
 )
 
 // ErrScope reports a text that names no scope.
-var ErrScope = errors.New("a scope is payment:read or payment:write")
+var ErrScope = errors.New("a scope is payment:read, payment:write, subscription:read, subscription:write or plan:write")
 
 // Scopes lists all scopes: what a key gets unless fewer are asked for.
-func Scopes() []Scope { return []Scope{ReadPaymentScope, WritePaymentScope} }
+func Scopes() []Scope {
+	return []Scope{ReadPaymentScope, WritePaymentScope, ReadSubscriptionScope, WriteSubscriptionScope, WritePlanScope}
+}
 
 // ParseScopes reads scopes between commas, each once, in the order of [Scopes].
 func ParseScopes(text string) ([]Scope, error) {

@@ -17,7 +17,7 @@ import (
 func keyVerbs() verbs {
 	return verbs{command: "key", takes: "[flags] [key]", list: []verb{
 		{"add", "a key of a shop for /api/v1, shown once: -shop -label;\n" +
-			"-scopes payment:read,payment:write (both if left out), -expires-in 2160h (never if left out)", addKey},
+			"-scopes payment:read,subscription:write … (all if left out), -expires-in 2160h (never if left out)", addKey},
 		{"list", "all keys, newest first, without the keys themselves; -shop", listKeys},
 		{"rotate", "make the successor of a key, with its shop, label and scopes; the old one goes on for -overlap (24h)", rotateKey},
 		{"revoke", "end a key at once", revokeKey},
@@ -28,7 +28,7 @@ func addKey(ctx context.Context, e env, args []string) error {
 	f := flags(e, "key add")
 	shop := f.String("shop", "", "the shop")
 	label := f.String("label", "", "what the key is for")
-	scopes := f.String("scopes", "", "what it may do: payment:read, payment:write, or both between commas; both if left out")
+	scopes := f.String("scopes", "", "what it may do, between commas: payment:read, payment:write, subscription:read, subscription:write, plan:write; all if left out")
 	life := f.Duration("expires-in", 0, "how long it works; 0: until it is revoked")
 	actor := f.String("actor", loginName(), "who does it, for the audit")
 	if err := parse(f, args, "shop", "label", "actor"); err != nil {

@@ -63,7 +63,7 @@ func TestIssueAPIKey(t *testing.T) {
 		require.NoError(t, err)
 		found, err := b.key(old)
 		require.NoError(t, err)
-		require.Equal(t, access.Scopes(), found.Scopes)
+		require.Equal(t, []access.Scope{access.ReadPaymentScope, access.WritePaymentScope}, found.Scopes)
 		require.True(t, found.Expires.IsZero())
 		require.Equal(t, "tfk_…", found.Masked())
 	})

@@ -9,3 +9,10 @@ CREATE TABLE letters (
     changed_at timestamptz NOT NULL,
     PRIMARY KEY (shop, kind, language)
 );
+
+-- Keys may be good for subscriptions and plans too. Those that stand keep what they
+-- have: nobody who holds one was told that it may change prices.
+ALTER TABLE api_keys
+    DROP CONSTRAINT api_keys_scopes_check,
+    ADD CONSTRAINT api_keys_scopes_check CHECK (scopes <> '{}'
+        AND scopes <@ '{payment:read,payment:write,subscription:read,subscription:write,plan:write}'::text[]);
