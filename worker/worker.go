@@ -25,6 +25,8 @@ type Activities struct {
 	Members *activities.Members
 	Erasure *activities.Erasure
 	Purge   *activities.Purge
+
+	Recharge *activities.Recharge
 }
 
 // Options size a worker.
@@ -51,6 +53,7 @@ func New(c client.Client, a Activities, o Options) sdkworker.Worker {
 	w.RegisterActivity(a.Members)
 	w.RegisterActivity(a.Erasure)
 	w.RegisterActivity(a.Purge)
+	w.RegisterActivity(a.Recharge)
 	return w
 }
 

@@ -21,6 +21,7 @@ var (
 	sweeper *activities.Sweep
 	guard   *activities.Guard
 	members *activities.Members
+	recharger *activities.Recharge
 )
 
 // do runs an activity under the policy that ctx carries.

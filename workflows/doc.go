@@ -18,6 +18,7 @@
 //	Sweep     sweep-<time>                           none                                                one pass over the rows
 //	Guard     guard-<time>                           none                                                one look at the shops whose turn it is
 //	Purge     purge-<time>                           none                                                one pass over the rules of retention
+//	Recharge  recharge-<time>                        none                                                one visit of each store that is due
 //
 // Capture, Void, Refund and Reversal are names for one move of existing money.
 //

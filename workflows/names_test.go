@@ -34,7 +34,7 @@ func TestNamesInHistoriesAreNeverRenamed(t *testing.T) {
 	t.Parallel()
 	r := &registered{}
 	workflows.Register(r)
-	for _, neighbour := range []any{&activities.Gateway{}, &activities.Shopify{}, &activities.Rows{}, &activities.Sweep{}, &activities.Guard{}, &activities.Erasure{}, &activities.Purge{}, &activities.Members{}} {
+	for _, neighbour := range []any{&activities.Gateway{}, &activities.Shopify{}, &activities.Rows{}, &activities.Sweep{}, &activities.Guard{}, &activities.Erasure{}, &activities.Purge{}, &activities.Members{}, &activities.Recharge{}} {
 		kind := reflect.TypeOf(neighbour)
 		for i := range kind.NumMethod() {
 			r.names = append(r.names, "activity "+kind.Method(i).Name)

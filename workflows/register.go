@@ -17,4 +17,5 @@ func Register(r Registry) {
 	r.RegisterWorkflow(Guard)
 	r.RegisterWorkflow(Erasure)
 	r.RegisterWorkflow(Purge)
+	r.RegisterWorkflow(Recharge)
 }

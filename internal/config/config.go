@@ -81,6 +81,10 @@ type Config struct {
 
 	// StripeURL is the base of Stripe's API.
 	StripeURL string `env:"STRIPE_URL" envDefault:"https://api.stripe.com"`
+	// RechargeURL is the base of Recharge's API.
+	RechargeURL string `env:"RECHARGE_URL" envDefault:"https://api.rechargeapps.com"`
+	// RechargeEvery is the pause between two visits of one store at Recharge.
+	RechargeEvery time.Duration `env:"RECHARGE_EVERY" envDefault:"15m"`
 	// SandboxDelay is how long the built-in sandbox takes for delayed results.
 	SandboxDelay time.Duration `env:"SANDBOX_DELAY" envDefault:"5s"`
 
@@ -168,7 +172,7 @@ func (c Config) check() error {
 	if c.Environment != "production" && c.Environment != "development" {
 		fault("ENVIRONMENT", "%q is neither production nor development", c.Environment)
 	}
-	for name, text := range map[string]string{"PUBLIC_URL": c.PublicURL, "STRIPE_URL": c.StripeURL, "SHOPIFY_URL": strings.ReplaceAll(c.ShopifyURL, "{shop}", "shop")} {
+	for name, text := range map[string]string{"PUBLIC_URL": c.PublicURL, "STRIPE_URL": c.StripeURL, "RECHARGE_URL": c.RechargeURL, "SHOPIFY_URL": strings.ReplaceAll(c.ShopifyURL, "{shop}", "shop")} {
 		u, err := url.Parse(text)
 		switch {
 		case err != nil || u.Host == "":

@@ -84,6 +84,8 @@ func titleOf(kind app.WarningKind) (string, bool) {
 		return "Messages of Shopify were lost and are filled in", true
 	case app.WarnUnguarded:
 		return "Shopify's messages cannot be looked after", true
+	case app.WarnRecharge:
+		return "Failed subscription charges cannot be read", true
 	}
 	return "", false
 }

@@ -74,11 +74,12 @@ func (w *Words) name(o map[string]any) {
 	}
 }
 
-// places are members that say where and how many people live or read.
+// places are members that say where and how many people live or read, and other
+// words that are nobody's own.
 func places() []string {
 	return []string{
 		"city", "town", "province", "province_code", "state", "region", "zone", "country", "country_code", "countrycode", "locale", "language",
-		"currency", "type", "title", "gender",
+		"currency", "type", "title", "gender", "error", // what a payment processor writes about everybody
 	}
 }
 

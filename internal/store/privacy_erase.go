@@ -229,6 +229,10 @@ const (
 	destroyKeys = `
 	UPDATE subjects SET wrapped_key = NULL, erased_at = @now, lookup = 'erased:' || id
 	WHERE erased_at IS NULL AND id IN (SELECT subject_id FROM privacy_subjects WHERE request_id = @id)`
+	// At Recharge and at Shopify the numbers still name the person.
+	unnameCharges = `
+	UPDATE recharge_charges SET customer_id = 0, shopify_customer = ''
+	WHERE subject_id IN (SELECT subject_id FROM privacy_subjects WHERE request_id = @id)`
 	markErased = `UPDATE privacy_requests SET state = 'erased', erased_at = @now, operator = '', operator_since = NULL WHERE id = @id`
 )
 
@@ -241,6 +245,8 @@ func closedShop() []string {
 		`DELETE FROM admin_tokens t USING shops s WHERE t.shop = @shop AND s.shop = t.shop AND NOT s.active`,
 		`UPDATE accounts a SET enabled = false, label = a.id::text, wrapped_key = '', credentials = '' FROM shops s
 		 WHERE a.shop = @shop AND s.shop = a.shop AND NOT s.active`,
+		`UPDATE recharge_stores r SET enabled = false, wrapped_key = NULL, credentials = NULL FROM shops s
+		 WHERE r.shop = @shop AND s.shop = r.shop AND NOT s.active`,
 		`UPDATE api_keys k SET label = '', revoked_at = coalesce(k.revoked_at, @now) FROM shops s
 		 WHERE k.shop = @shop AND s.shop = k.shop AND NOT s.active`,
 	}
@@ -248,7 +254,7 @@ func closedShop() []string {
 
 func (s *Store) destroyKeys(ctx context.Context, tx pgx.Tx, r request) error {
 	args := pgx.NamedArgs{"id": r.ID, "shop": r.Shop, "app": r.App, "at": r.ReceivedAt, "now": s.now()}
-	statements := []string{`SET LOCAL statement_timeout = '10min'`, destroyKeys}
+	statements := []string{`SET LOCAL statement_timeout = '10min'`, destroyKeys, unnameCharges}
 	if r.Kind == privacy.Shop {
 		// What Shopify told one app of the shop; that it asked for this stays.
 		statements = append(statements, `DELETE FROM shopify_deliveries WHERE shop = @shop AND app = @app AND received_at <= @at

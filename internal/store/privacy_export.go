@@ -23,6 +23,7 @@ type personExport struct {
 	Methods     []json.RawMessage   `json:"kept_payment_methods"` // the provider's names of them, and what the customer knows them by
 	Payments    []json.RawMessage   `json:"payments"`
 	Messages    []json.RawMessage   `json:"shopify_messages"`
+	Charges     []json.RawMessage   `json:"subscription_charges"`
 	Notes       map[string][]string `json:"notes"` // what people wrote, by payment
 }
 
@@ -65,7 +66,8 @@ func (s *Store) exportPerson(ctx context.Context, id string, beat func() error) 
 	}
 	out := personExport{
 		GeneratedAt: s.now(), RequestID: id, Shop: r.Shop, Asked: about,
-		Said: []saidExport{}, Methods: []json.RawMessage{}, Payments: []json.RawMessage{}, Messages: []json.RawMessage{}, Notes: map[string][]string{},
+		Said: []saidExport{}, Methods: []json.RawMessage{}, Payments: []json.RawMessage{}, Messages: []json.RawMessage{},
+		Charges: []json.RawMessage{}, Notes: map[string][]string{},
 	}
 	notes := map[string]string{}
 	err = s.walkVault(ctx, vaultOf{request: id}, beat, func(row vaultRow) error {
@@ -87,7 +89,7 @@ func (s *Store) exportPerson(ctx context.Context, id string, beat func() error) 
 	for _, part := range []struct {
 		into *[]json.RawMessage
 		sql  string
-	}{{&out.Payments, exportPayments}, {&out.Messages, exportMessages}} {
+	}{{&out.Payments, exportPayments}, {&out.Messages, exportMessages}, {&out.Charges, exportCharges}} {
 		rows, err := s.pool.Query(ctx, part.sql, pgx.NamedArgs{"id": id, "shop": r.Shop, "orders": about.Orders})
 		if err != nil {
 			return nil, err
@@ -125,6 +127,14 @@ const exportMessages = `
 	FROM shopify_deliveries WHERE shop = @shop AND (facts->>'order_id' = ANY (@orders::text[])
 		OR resource = ANY (SELECT 'gid://shopify/Order/' || o FROM unnest(@orders::text[]) o))
 	ORDER BY received_at`
+
+// exportCharges are the person's subscription charges that failed; what they say
+// stands under data.
+const exportCharges = `
+	SELECT jsonb_build_object('id', c.charge_id, 'data', c.vault_id, 'status', c.status, 'error_type', c.error_type, 'amount_minor', c.amount_minor,
+		'currency', c.currency, 'customer', c.customer_id, 'shopify_customer', c.shopify_customer, 'shopify_order', c.shopify_order,
+		'scheduled_at', c.scheduled_at, 'changed_at', c.changed_at)
+	FROM recharge_charges c WHERE c.subject_id IN (SELECT subject_id FROM privacy_subjects WHERE request_id = @id) ORDER BY c.changed_at, c.id`
 
 func (s *Store) exportNotes(ctx context.Context, id string, texts map[string]string, into map[string][]string) error {
 	const find = `

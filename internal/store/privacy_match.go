@@ -114,8 +114,11 @@ func (s *Store) personSubjects(ctx context.Context, r request, beat func() error
 		SELECT p.subject_id::text FROM shopify_deliveries d
 		JOIN payments p ON p.shop = d.shop AND p.source = 'shopify' AND p.external_id = d.facts->>'payment_id'
 		JOIN subjects s ON s.id = p.subject_id AND s.erased_at IS NULL
-		WHERE d.shop = @shop AND d.facts->>'order_id' = ANY (@orders::text[])`
-	rows, err := s.pool.Query(ctx, filed, pgx.NamedArgs{"shop": r.Shop, "hashes": hashes, "orders": about.Orders})
+		WHERE d.shop = @shop AND d.facts->>'order_id' = ANY (@orders::text[])
+		UNION
+		SELECT c.subject_id::text FROM recharge_charges c JOIN subjects s ON s.id = c.subject_id AND s.erased_at IS NULL
+		WHERE c.shop = @shop AND (c.shopify_customer = nullif(@customer, '') OR c.shopify_order = ANY (@orders::text[]))`
+	rows, err := s.pool.Query(ctx, filed, pgx.NamedArgs{"shop": r.Shop, "hashes": hashes, "orders": about.Orders, "customer": about.CustomerID})
 	if err != nil {
 		return nil, err
 	}

@@ -47,6 +47,9 @@ func Retention(buyers time.Duration) []RetentionRule {
 			DELETE FROM shopify_deliveries WHERE id IN (SELECT id FROM shopify_deliveries d WHERE dispatched_at <= @until
 				AND NOT EXISTS (SELECT FROM privacy_requests r WHERE r.id = d.id AND r.done_at IS NULL) LIMIT @limit)`},
 		{"providers' messages", 180 * day, "providers' webhooks, after they were acted on; the evidence stays", forget("provider_events", "id", "dispatched_at")},
+		{"failed charges", orElse(buyers, DefaultBuyerRetention), "failed charges of Recharge, after they last changed", forget("recharge_charges", "id", "changed_at")},
+		{"Recharge's messages", 180 * day, "Recharge's webhooks, after they were acted on", `
+			DELETE FROM recharge_deliveries WHERE (shop, key) IN (SELECT shop, key FROM recharge_deliveries WHERE dispatched_at <= @until LIMIT @limit)`},
 		{"mails", 180 * day, "mails to merchants, after they were sent", forget("notices", "id", "sent_at")},
 		{"sandbox", 730 * day, "the built-in sandbox's books, after the page, or after the end of the card that it kept", forgetSandbox},
 	}
@@ -66,6 +69,7 @@ const (
 			AND (p.closed_at IS NULL OR p.watch_until > @now OR greatest(p.closed_at, p.received_at) > @until
 			     OR EXISTS (SELECT FROM move_sessions m WHERE m.payment_id = p.id AND (m.closed_at IS NULL OR m.closed_at > @until))
 			     OR EXISTS (SELECT FROM operations o WHERE o.payment_id = p.id AND o.state = 'open' AND o.kind <> 'charge')))
+		AND NOT EXISTS (SELECT FROM recharge_charges c WHERE c.subject_id = s.id AND c.changed_at > @until)
 		AND NOT EXISTS (SELECT FROM privacy_subjects x JOIN privacy_requests r ON r.id = x.request_id WHERE x.subject_id = s.id AND r.done_at IS NULL)
 		LIMIT @limit FOR UPDATE SKIP LOCKED)`
 	// One payment at a time: no transaction touches two.

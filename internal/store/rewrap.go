@@ -39,6 +39,7 @@ func keyedTables() []keyed {
 		{table: "shop_tokens", id: "shop", owner: "shop token ", texts: true},
 		{table: "admin_tokens", id: "shop", owner: "admin token ", texts: true},
 		{table: "shopify_deliveries", id: "id", owner: deliveryOwner},
+		{table: "recharge_stores", id: "shop", owner: rechargeOwner, texts: true},
 		{table: "privacy_requests", id: "id", owner: privacyOwner},
 		{table: "privacy_exports", id: "request_id", owner: privacyOwner},
 	}

@@ -210,6 +210,7 @@ func TestEveryDataKeyIsRewrapped(t *testing.T) {
 	_, err = b.ExportSent(t.Context(), ref.ID)
 	require.NoError(t, err)
 	b.asks(app.CustomersRedact, app.Request{Email: "ada@example.com"}) // waits, with a key of its own
+	b.connect(shop)
 	rows, err := b.pool.Query(t.Context(), `SELECT table_name::text FROM information_schema.columns WHERE table_schema = 'public' AND column_name = 'wrapped_key'`)
 	require.NoError(t, err)
 	tables, err := pgx.CollectRows(rows, pgx.RowTo[string])
@@ -237,4 +238,6 @@ func TestEveryDataKeyIsRewrapped(t *testing.T) {
 	_, text, err := only.OpenExport(t.Context(), letter.Link, phrase.Reveal())
 	require.NoError(t, err)
 	require.Contains(t, string(text), "ada@example.com", "what was sealed before opens under the new key alone")
+	_, err = only.RechargeCredentials(t.Context(), shop)
+	require.NoError(t, err)
 }

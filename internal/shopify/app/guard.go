@@ -116,6 +116,8 @@ const (
 	WarnLost WarningKind = "deliveries_lost"
 	// WarnUnguarded: a shop's deliveries cannot be looked after.
 	WarnUnguarded WarningKind = "deliveries_unguarded"
+	// WarnRecharge: a shop's failed charges cannot be read from Recharge.
+	WarnRecharge WarningKind = "recharge_unreadable"
 )
 
 // Warning is something a person who runs the service should know and no payment waits for.
