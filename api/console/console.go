@@ -86,7 +86,7 @@ type Gate interface {
 	Require(permission access.Permission) echo.MiddlewareFunc
 }
 
-// Options configure the console. All but Erasures, Letters, Temporal and Viewer are required.
+// Options configure the console. All but Erasures, Letters, Recharge, Temporal and Viewer are required.
 type Options struct {
 	Payments Payments
 	Filters  Filters
@@ -101,6 +101,8 @@ type Options struct {
 	// Letters is nil where no subscriptions are sold; Letterhead writes their previews.
 	Letters    Letters
 	Letterhead *letter.Writer
+	// Recharge is nil where no shop sells by it; then it has no page.
+	Recharge Recharge
 	// People, Presence, Invitations and Passwords serve the pages about people.
 	People      People
 	Presence    Presence
@@ -165,6 +167,7 @@ func (h *Handler) Routes(e *echo.Echo) {
 	h.peopleRoutes(e)
 	h.erasureRoutes(e)
 	h.letterRoutes(e)
+	h.rechargeRoutes(e)
 }
 
 // scripted reports a request that htmx made: it takes parts of the answer.

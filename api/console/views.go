@@ -62,7 +62,7 @@ func parse() (*views, error) {
 	}
 	for _, name := range []string{
 		"payments", "payment", "confirm", "accounts", "deliveries", "deliveries_shopify", "audit", "erasures", "erasure", "people", "person", "invited",
-		"me", "letters", "letter", "message",
+		"me", "letters", "letter", "message", "recharge", "charge",
 	} {
 		t, err := template.New(name).Funcs(words).ParseFS(files, "templates/layout.html", "templates/parts.html", "templates/"+name+".html")
 		if err != nil {
@@ -110,6 +110,7 @@ func (h *Handler) frame(c echo.Context, here string) frame {
 		{"Payments", "/payments", access.SeePayments, true},
 		{"Accounts", "/accounts", access.SeePayments, true},
 		{"Deliveries", "/deliveries", access.SeePayments, true},
+		{"Recharge", "/recharge", access.SeePayments, h.o.Recharge != nil},
 		{"Audit", "/audit", access.ReadAudit, true},
 		{"Mails", "/letters", access.ManageAccounts, h.o.Letters != nil},
 		{"Erasures", "/erasures", access.Erase, h.o.Erasures != nil},

@@ -44,6 +44,7 @@ func commands() []command {
 		{"payment", "show, list, resolve, retry, expire, note: what operators do; `tillflow payment` tells more", paymentVerbs().run},
 		{"shop", "add a shop, or set its mail address and token", shopCommand},
 		{"account", "add a shop's account at a provider", accountCommand},
+		{"recharge", "connect, policy, list, disconnect: failed subscription charges at Recharge; `tillflow recharge` tells more", rechargeVerbs().run},
 		{"key", "add, list, rotate, revoke keys for /api/v1; `tillflow key` tells more", keyVerbs().run},
 		{"user", "add, list, disable people of the console; `tillflow user` tells more", userVerbs().run},
 		{"vault", "keys, rewrap: which master keys the record needs, and how one retires; `tillflow vault` tells more", vaultVerbs().run},

@@ -42,7 +42,7 @@ func (s *Service) console() ([]api.Group, error) {
 	}
 	pages, err := consoleapi.New(consoleapi.Options{
 		Payments: s.Store, Filters: s.Store, Actions: s.Store, Runs: runs{s}, Accounts: s.Store, Messages: s.Store, Trail: trail{s.Store},
-		Erasures: s.Store, ErasureRuns: s.Runs, People: s.Store, Presence: s.Store, Invitations: gate, Passwords: passwords, Gate: gate,
+		Erasures: s.Store, ErasureRuns: s.Runs, Recharge: s.Store, People: s.Store, Presence: s.Store, Invitations: gate, Passwords: passwords, Gate: gate,
 		Temporal: consoleapi.Temporal{UI: s.Config.TemporalUI, Namespace: s.Config.TemporalNamespace}, Now: s.now, Log: s.log,
 	})
 	return []api.Group{gate, pages}, err

@@ -15,6 +15,7 @@ import (
 	"tillflow/api"
 	"tillflow/api/merchant"
 	"tillflow/api/pay"
+	rechargeapi "tillflow/api/recharge"
 	sandboxpage "tillflow/api/sandbox"
 	shopifyapi "tillflow/api/shopify"
 	"tillflow/api/webhook"
@@ -93,6 +94,7 @@ func (s *Service) publicHandler() (http.Handler, error) {
 	groups = append(append(groups, desk...), fetch)
 	handler := api.New(s.log, s.ready, append(
 		groups, pages, box, &pay.Brands{Logos: s.Store, Log: s.log},
+		&rechargeapi.Handler{Deliveries: s.Store, Now: s.now, Log: s.log},
 		&webhook.Handler{Events: s.Store, Runs: s.Runs, Connectors: s.Connectors, Now: s.now, Log: s.log},
 		&merchant.Handler{
 			Records: s.Store, Runs: s.soon, Providers: s.providers, Link: s.link,
@@ -204,6 +206,8 @@ func (s *Service) activities(shop *shopAPI) (worker.Activities, error) {
 		},
 		Erasure: s.erasure(mailer),
 		Purge:   &activities.Purge{Retention: s.Store, Log: s.log},
+
+		Recharge: s.recharge(mailer),
 	}, nil
 }
 

@@ -185,6 +185,7 @@ func (s *Service) Run(ctx context.Context) error {
 		group.Go(func() error { return s.dispatcher.Run(ctx) })
 		group.Go(func() error { s.keepTokens(ctx); return nil })
 		group.Go(func() error { s.keepGuard(ctx); return nil })
+		group.Go(func() error { s.keepRecharge(ctx); return nil })
 		group.Go(func() error { s.keepNotices(ctx); return nil })
 		group.Go(func() error { s.keepReady(ctx, shop.client); return nil })
 		group.Go(func() error { s.keepProven(ctx); return nil })
