@@ -46,7 +46,7 @@ type Clock interface {
 
 // Links lead on from the page. All are addresses for a browser.
 type Links struct {
-	Shop, Admin, TemporalUI, Mail, Stripe string
+	Shop, Admin, TemporalUI, Mail, Stripe, Recharge string
 	// Runs is the Temporal UI's list of workflows; a run's page is below it.
 	Runs string
 }

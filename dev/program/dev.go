@@ -2,6 +2,7 @@ package program
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -48,15 +49,15 @@ func runDev(ctx context.Context, _ []string, getenv func(string) string, out io.
 		return err
 	}
 	defer closeLog()
-	s, err := stack.Start(ctx, stack.Options{Dir: dir, BasePort: base, Service: true, NewShops: []string{stack.NewShop}, Say: say, Log: log})
+	s, err := stack.Start(ctx, stack.Options{Dir: dir, BasePort: base, Service: true, NewShops: []string{stack.NewShop}, Subscriptions: []string{stack.Shop}, Say: say, Log: log})
 	if err != nil {
 		return err
 	}
-	if err := tryOut(ctx, s, say); err != nil {
+	if err := errors.Join(subscribers(s), tryOut(ctx, s, say)); err != nil {
 		if stopErr := s.Stop(); stopErr != nil {
 			say("stopping failed too: %v", stopErr)
 		}
-		return fmt.Errorf("smoke charge (logs are in %s): %w", filepath.Join(dir, "service.log"), err)
+		return fmt.Errorf("trying the stack out (logs are in %s): %w", filepath.Join(dir, "service.log"), err)
 	}
 	addresses(out, s, dir)
 	say("ready; Ctrl-C stops everything and keeps the data")
@@ -93,7 +94,7 @@ func basePort(setting string) (int, error) {
 	}
 	n, err := strconv.Atoi(setting)
 	if err != nil || n < 1024 || n > 65500 {
-		return 0, fmt.Errorf("PORT=%s is not a port between 1024 and 65500; the stack uses ten ports from it on", setting)
+		return 0, fmt.Errorf("PORT=%s is not a port between 1024 and 65500; the stack uses eleven ports from it on", setting)
 	}
 	return n, nil
 }
@@ -118,12 +119,13 @@ func addresses(out io.Writer, s *stack.Stack, dir string) {
   Temporal UI    %s                 every payment as a workflow, texts readable
   mail box       %s                 what operators are sent
   Stripe         %s                 the stand-in's books, /_faults its switches
+  Recharge       %s/_/              the stand-in's subscribers: let charges fail, change a card
   control        %s                 make something go wrong, skip time, terminate a run
   API            %s/api/v1/payment  key: %s
   logs           %s
   operator       %s payment list
 
-`, s.ShopURL, stack.Shop, s.ShopURL, stack.Shop, s.ShopURL, stack.NewShop, s.NewStripeKey(stack.NewShop), s.PayURL, s.TemporalURL, s.MailURL, s.StripeURL, s.ControlURL, s.PayURL, s.APIKey,
+`, s.ShopURL, stack.Shop, s.ShopURL, stack.Shop, s.ShopURL, stack.NewShop, s.NewStripeKey(stack.NewShop), s.PayURL, s.TemporalURL, s.MailURL, s.StripeURL, s.RechargeURL, s.ControlURL, s.PayURL, s.APIKey,
 		filepath.Join(dir, "service.log"), stack.ControlCommand)
 }
 

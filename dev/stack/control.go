@@ -24,7 +24,7 @@ func (s *Stack) startControl(ctx context.Context) error {
 		Links: control.Links{
 			Shop: s.ShopURL + "/shops/" + Shop, Admin: s.ShopURL + "/shops/" + Shop + "/admin",
 			TemporalUI: s.TemporalURL, Runs: s.TemporalURL + "/namespaces/" + url.PathEscape(namespace) + "/workflows",
-			Mail: s.MailURL, Stripe: s.StripeURL,
+			Mail: s.MailURL, Stripe: s.StripeURL, Recharge: s.RechargeURL + "/_/",
 		},
 		Log: s.opts.Log.With().Str("part", "control page").Logger(),
 	})

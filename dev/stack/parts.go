@@ -29,7 +29,7 @@ import (
 func (s *Stack) configure(context.Context) error {
 	p, sec := s.ports, s.secrets
 	s.PayURL, s.ShopURL, s.StripeURL, s.MailURL = s.url(p.pay), s.url(p.shop), s.url(p.stripe), s.url(p.mail)
-	s.ControlURL = s.url(p.control)
+	s.ControlURL, s.RechargeURL = s.url(p.control), s.url(p.recharge)
 	s.SessionURL = "https://" + port.Join(localhost, p.session)
 	set := map[string]string{
 		"ENVIRONMENT": "development", "DATABASE_URL": s.Postgres.URL("tillflow"),
@@ -40,7 +40,7 @@ func (s *Stack) configure(context.Context) error {
 		"SHOPIFY_URL": s.ShopURL + "/shops/{shop}", "SHOPIFY_CLIENT_ID": clientID, "SHOPIFY_CLIENT_SECRET": sec.AppSecret,
 		"SHOPIFY_ADMIN_CLIENT_ID": adminClientID, "SHOPIFY_ADMIN_CLIENT_SECRET": sec.AdminSecret,
 		"CONSOLE_DEV_LOGIN": "true",
-		"STRIPE_URL":        s.StripeURL, "MASTER_KEYS": sec.MasterKey, "PAYLOAD_KEYS": sec.PayloadKey, "CODEC_TOKEN": sec.CodecToken,
+		"STRIPE_URL":        s.StripeURL, "RECHARGE_URL": s.RechargeURL, "MASTER_KEYS": sec.MasterKey, "PAYLOAD_KEYS": sec.PayloadKey, "CODEC_TOKEN": sec.CodecToken,
 		"SMTP_ADDRESS": port.Join(localhost, p.smtp), "SMTP_PLAIN": "true", "SMTP_FROM": "tillflow@example.com",
 	}
 	maps.Copy(set, s.opts.Settings)
@@ -74,7 +74,7 @@ func (s *Stack) migrate(ctx context.Context) error {
 }
 
 func (s *Stack) startStandins(ctx context.Context) error {
-	s.opts.Say("starting the stand-ins: Shopify on port %d, Stripe on %d, mail on %d", s.ports.shop, s.ports.stripe, s.ports.mail)
+	s.opts.Say("starting the stand-ins: Shopify on port %d, Stripe on %d, Recharge on %d, mail on %d", s.ports.shop, s.ports.stripe, s.ports.recharge, s.ports.mail)
 	accounts, err := s.seed(ctx)
 	if err != nil {
 		return err
@@ -83,6 +83,9 @@ func (s *Stack) startStandins(ctx context.Context) error {
 		return err
 	}
 	if err := s.startShopify(ctx); err != nil {
+		return err
+	}
+	if err := s.startRecharge(ctx); err != nil {
 		return err
 	}
 	return s.startMail(ctx)
@@ -127,8 +130,10 @@ func (s *Stack) seedShop(ctx context.Context, st *store.Store, i int, shop strin
 	if err != nil {
 		return ids, err
 	}
-	_, err = account("sandbox", "Sandbox", false, 2, map[string]string{})
-	return ids, err
+	if _, err = account("sandbox", "Sandbox", false, 2, map[string]string{}); err != nil {
+		return ids, err
+	}
+	return ids, s.seedRecharge(ctx, st, i, shop)
 }
 
 // seedKey makes an API key once and keeps it beside the secrets.

@@ -1,6 +1,7 @@
 package stack
 
 import (
+	"cmp"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -29,6 +30,7 @@ type secrets struct {
 	AdminSecret                     string
 	StripeTest, StripeLive          string
 	StripeTestHook, StripeLiveHook  string
+	RechargeToken, RechargeSecret   string
 	CACert, CAKey                   []byte // PEM: signs our server and Shopify's client certificate
 	ServerCert, ServerKey           []byte
 	ClientCert, ClientKey           []byte
@@ -44,8 +46,9 @@ func loadSecrets(dir string) (secrets, error) {
 		if err := json.Unmarshal(data, &s); err != nil {
 			return s, fmt.Errorf("read %s: %w", path, err)
 		}
-		if s.AdminSecret == "" { // a folder from before there was a second app
-			s.AdminSecret = rand.Text()
+		if s.AdminSecret == "" || s.RechargeToken == "" { // a folder from before there was a second app, or Recharge
+			s.AdminSecret = cmp.Or(s.AdminSecret, rand.Text())
+			s.RechargeToken, s.RechargeSecret = cmp.Or(s.RechargeToken, "sk_1x1_"+rand.Text()), cmp.Or(s.RechargeSecret, rand.Text())
 			if err := s.keep(path); err != nil {
 				return s, err
 			}
@@ -80,6 +83,7 @@ func newSecrets() (secrets, error) {
 		CodecToken: rand.Text(), AppSecret: rand.Text(), AdminSecret: rand.Text(), AccessToken: "shpat_" + rand.Text(), Refresh: "shprt_" + rand.Text(),
 		StripeTest: "sk_test_" + rand.Text(), StripeLive: "sk_live_" + rand.Text(),
 		StripeTestHook: "whsec_" + rand.Text(), StripeLiveHook: "whsec_" + rand.Text(),
+		RechargeToken: "sk_1x1_" + rand.Text(), RechargeSecret: rand.Text(),
 	}
 	err := s.certify()
 	return s, err

@@ -25,6 +25,7 @@ import (
 	"tillflow/internal/config"
 	"tillflow/internal/flow"
 	"tillflow/standin/mail"
+	"tillflow/standin/recharge"
 	"tillflow/standin/shopify"
 	"tillflow/standin/stripe"
 )
@@ -39,7 +40,7 @@ const NewShop = "new-dev.myshopify.com"
 type Options struct {
 	// Dir keeps everything: database, books, secrets, logs.
 	Dir string
-	// BasePort is the first of ten ports; 0 picks free ones.
+	// BasePort is the first of eleven ports; 0 picks free ones.
 	BasePort int
 	// Volatile keeps the books of the stand-ins and Temporal in memory and lets
 	// PostgreSQL skip its syncs: for tests.
@@ -50,6 +51,8 @@ type Options struct {
 	Shops []string
 	// NewShops are shops at the stand-in Shopify that have not installed the app.
 	NewShops []string
+	// Subscriptions are those of the shops that are connected with Recharge.
+	Subscriptions []string
 	// Settings are TILLFLOW_ settings without the prefix, over the stack's own.
 	Settings map[string]string
 	// SettleDelay is how long the stand-in Stripe takes for delayed methods.
@@ -70,12 +73,13 @@ type Stack struct {
 	Shopify  *shopify.Server
 	Stripe   *stripe.Server
 	Mail     *mail.Server
+	Recharge *recharge.Server
 	Service  *cli.Service    // nil unless asked for
 	Control  *control.Server // nil without the service
 	Config   config.Config
 
 	// Addresses for people and programs.
-	ShopURL, PayURL, SessionURL, StripeURL, MailURL, TemporalURL, ControlURL string
+	ShopURL, PayURL, SessionURL, StripeURL, MailURL, TemporalURL, ControlURL, RechargeURL string
 	// APIKey opens /api/v1 for Shop.
 	APIKey string
 
@@ -87,7 +91,7 @@ type Stack struct {
 }
 
 // ports of the parts, in the order of their numbers.
-type ports struct{ shop, pay, session, stripe, mail, smtp, temporal, temporalUI, postgres, control int }
+type ports struct{ shop, pay, session, stripe, mail, smtp, temporal, temporalUI, postgres, control, recharge int }
 
 // Start runs the parts one after the other. What was started is stopped again
 // when a later part fails.
@@ -121,7 +125,7 @@ func (s *Stack) prepare(ctx context.Context) error {
 		return fmt.Errorf("make the data folder: %w", err)
 	}
 	p := &s.ports
-	numbers := []*int{&p.shop, &p.pay, &p.session, &p.stripe, &p.mail, &p.smtp, &p.temporal, &p.temporalUI, &p.postgres, &p.control}
+	numbers := []*int{&p.shop, &p.pay, &p.session, &p.stripe, &p.mail, &p.smtp, &p.temporal, &p.temporalUI, &p.postgres, &p.control, &p.recharge}
 	if s.opts.BasePort == 0 {
 		free, err := port.Free(ctx, localhost, len(numbers))
 		if err != nil {

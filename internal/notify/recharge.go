@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/mail"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -62,7 +63,13 @@ func reportText(r recharge.Report, public string) string {
 		"Recharge could not take these payments of your subscribers. Nothing was charged for them.",
 		"Each charge is told once. Recharge goes on trying by its own schedule where a time is given.",
 	}
-	for _, category := range recharge.Categories() {
+	categories := recharge.Categories()
+	for _, c := range r.Charges {
+		if !slices.Contains(categories, c.Category) {
+			categories = append(categories, c.Category) // of another release: no charge is left out
+		}
+	}
+	for _, category := range categories {
 		var of []string
 		for _, c := range r.Charges {
 			if c.Category == category {
