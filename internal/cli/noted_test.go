@@ -148,6 +148,19 @@ func TestWhatCommandsDoIsInTheAudit(t *testing.T) {
 			{args: by("-shop", "nobody", "-provider", "sandbox", "-label", "Second")},
 			{args: by("-shop", o.shop, "-provider", "sandbox", "-label", "Bad"), input: "key=wrong"},
 		},
+		"recharge connect": {
+			{args: by("-shop", o.shop), input: "token=good\nclient_secret=s\n", changes: true},
+			{args: by("-shop", o.shop), input: "token=bad\nclient_secret=s\n"},
+			{args: by("-shop", o.shop), input: "token=good\n"},
+			{args: by("-shop", "nobody"), input: "token=good\nclient_secret=s\n"},
+		},
+		"recharge policy": {
+			{args: by("-shop", o.shop, "-process", "insufficient_funds,declined", "-most", "2"), changes: true},
+			{args: by("-shop", o.shop, "-process", "fraud_suspected")},
+			{args: by("-shop", "nobody")},
+		},
+		"recharge list":       {{args: nil}},
+		"recharge disconnect": {{args: by("-shop", o.shop), changes: true}, {args: by("-shop", o.shop)}},
 		"key add":             {{args: by("-shop", o.shop, "-label", "x"), changes: true}, {args: by("-shop", "nobody", "-label", "x")}},
 		"key list":            {{args: nil}},
 		"key rotate":          {{args: by(old), changes: true}, {args: by(old)}},
@@ -172,6 +185,7 @@ func TestWhatCommandsDoIsInTheAudit(t *testing.T) {
 		"audit list":          {{args: nil}},
 		"audit verify":        {{args: nil}},
 	}
+	o.vars["TILLFLOW_RECHARGE_URL"] = subscriptions(t)
 	o.vars["TILLFLOW_MASTER_KEYS"] = "k2:QkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkI=," + o.vars["TILLFLOW_MASTER_KEYS"]
 	for _, name := range everyCommand(t) {
 		require.Contains(t, deeds, name, "say here what the command does, and that the audit notes it")
