@@ -15,12 +15,12 @@ import (
 
 // Nil pointers: they only name methods.
 var (
-	gateway *activities.Gateway
-	shop    *activities.Shopify
-	rows    *activities.Rows
-	sweeper *activities.Sweep
-	guard   *activities.Guard
-	members *activities.Members
+	gateway   *activities.Gateway
+	shop      *activities.Shopify
+	rows      *activities.Rows
+	sweeper   *activities.Sweep
+	guard     *activities.Guard
+	members   *activities.Members
 	recharger *activities.Recharge
 )
 

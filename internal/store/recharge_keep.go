@@ -182,7 +182,7 @@ func (w *chargeWriter) keep(c recharge.Charge) error {
 		return err
 	}
 	if known {
-		w.batch.Queue(updateCharge, args)
+		w.batch.Queue(updateFailedCharge, args)
 		return nil
 	}
 	id, err := newID()
@@ -190,7 +190,7 @@ func (w *chargeWriter) keep(c recharge.Charge) error {
 		return err
 	}
 	args["id"] = id
-	w.batch.Queue(insertCharge, args)
+	w.batch.Queue(insertFailedCharge, args)
 	w.fresh = append(w.fresh, c.ID)
 	return nil
 }
@@ -205,7 +205,7 @@ func (w *chargeWriter) news(old standingCharge, updated time.Time) bool {
 }
 
 const (
-	insertCharge = `
+	insertFailedCharge = `
 	INSERT INTO recharge_charges (id, shop, charge_id, status, error_type, category, exhausted, attempts, kind, processor, transaction_id,
 		amount_minor, currency, customer_id, shopify_customer, shopify_order, retry_at, scheduled_at, processed_at, updated_at, changed_at,
 		mark, oddities, subject_id, vault_id, via, found_at, seen_at)
@@ -213,7 +213,7 @@ const (
 		@minor, @currency, @customer, @shopify_customer, @shopify_order, @retry, @scheduled, @processed, @updated, @changed,
 		@mark, @oddities, nullif(@subject, '')::uuid, nullif(@vault, '')::uuid, @via, @now, @now)`
 	// The error type stays when a charge is paid: it says why it had failed.
-	updateCharge = `
+	updateFailedCharge = `
 	UPDATE recharge_charges SET status = @status, error_type = CASE WHEN @error_type = '' THEN error_type ELSE @error_type END,
 		category = CASE WHEN @error_type = '' THEN category ELSE @category END, exhausted = @exhausted OR exhausted AND attempts = @attempts, attempts = @attempts, kind = @kind,
 		processor = @processor, transaction_id = @transaction, amount_minor = @minor, currency = @currency, customer_id = @customer,
