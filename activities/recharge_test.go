@@ -88,9 +88,11 @@ func (l *ledgerOfVisits) EndRechargeDelivery(_ context.Context, _, key, note str
 	l.ended[key] = note
 	return nil
 }
+
 func (l *ledgerOfVisits) ReportCharges(context.Context, string) (int, error) {
 	return len(l.reports), nil
 }
+
 func (l *ledgerOfVisits) DueReports(context.Context, string, int) ([]recharge.Report, error) {
 	return l.reports, nil
 }

@@ -197,8 +197,10 @@ func (m *member) story() {
 		what    string
 		was, is bool
 	}{
-		{"cancel_at_end", was.CancelAtEnd, is.CancelAtEnd}, {"pause_at_end", was.PauseAtEnd, is.PauseAtEnd},
-		{"skip_next", was.SkipNext, is.SkipNext}, {"terms_at_end", was.Next != nil, is.Next != nil},
+		{"cancel_at_end", was.CancelAtEnd, is.CancelAtEnd},
+		{"pause_at_end", was.PauseAtEnd, is.PauseAtEnd},
+		{"skip_next", was.SkipNext, is.SkipNext},
+		{"terms_at_end", was.Next != nil, is.Next != nil},
 	} {
 		if flag.was != flag.is {
 			m.note(flag.what, strconv.FormatBool(flag.was), strconv.FormatBool(flag.is), "")
