@@ -17,9 +17,7 @@ func TestLetters(t *testing.T) {
 	require.NoError(t, err)
 	with := func(t *testing.T) *house {
 		t.Helper()
-		var h *house
-		h = furnish(t, func(o *console.Options) { o.Letters, o.Letterhead = o.Payments.(record), writer })
-		return h
+		return furnish(t, func(o *console.Options) { o.Letters, o.Letterhead = o.Payments.(record), writer })
 	}
 	const one = "/console/letters/payment_retry"
 	query := "?shop=" + shop + "&language=de"

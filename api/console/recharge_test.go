@@ -18,22 +18,18 @@ import (
 )
 
 // subscribed is a console whose shop has n failed charges at Recharge, one a day.
-func subscribed(t *testing.T, n int, change ...func(*recharge.Charge)) *house {
+func subscribed(t *testing.T, n int) *house {
 	t.Helper()
 	h := furnish(t, func(o *console.Options) { o.Recharge = o.Payments.(record).Store })
 	_, err := h.SaveRecharge(t.Context(), audit.Actor{Name: "tester"}, recharge.Connection{Shop: shop, Enabled: true}, &recharge.Credentials{Token: "t", Secret: "s"})
 	require.NoError(t, err)
 	var page []recharge.Charge
 	for i := range n {
-		c := recharge.Charge{
+		page = append(page, recharge.Charge{
 			ID: int64(990001 + i), Status: recharge.StatusError, ErrorType: "CARD_EXPIRED", Error: "Your card has expired", Attempts: 2, Type: "recurring",
 			Customer: recharge.CustomerRef{ID: 7, Email: "zoe@example.com", ShopifyID: fmt.Sprint(5000 + i)}, ShopifyOrderID: "777",
 			Currency: "USD", Total: money.New(2499, "USD"), UpdatedAt: h.clock().AddDate(0, 0, -i), Note: fmt.Sprintf("=HYPERLINK(%d)", i),
-		}
-		for _, f := range change {
-			f(&c)
-		}
-		page = append(page, c)
+		})
 	}
 	require.NoError(t, h.RechargeJournal(shop).Keep(t.Context(), recharge.Findings{Charges: page}, func([]int64) recharge.Position { return recharge.Position{} }))
 	return h

@@ -28,8 +28,8 @@ const (
 
 // sealedCredentials is what the record keeps of a connection's credentials.
 type sealedCredentials struct {
-	Token  string `json:"token"`
-	Secret string `json:"client_secret"`
+	Token   string `json:"token"`
+	Signing string `json:"signing"` // signs Recharge's webhooks
 }
 
 // SaveRecharge connects a shop with Recharge or changes its connection, and notes
@@ -179,7 +179,7 @@ func (s *Store) openRecharge(ctx context.Context, find, name string) (shop strin
 	if err := json.Unmarshal(plain, &kept); err != nil {
 		return "", c, bug("vault", "the connection's credentials are malformed")
 	}
-	return shop, recharge.Credentials{Token: crypt.Secret(kept.Token), Secret: crypt.Secret(kept.Secret)}, nil
+	return shop, recharge.Credentials{Token: crypt.Secret(kept.Token), Secret: crypt.Secret(kept.Signing)}, nil
 }
 
 // Recharges lists the shops that are or were connected, those with trouble first;

@@ -13,10 +13,8 @@ import (
 )
 
 // keeping are the parameters of a checkout that keeps what it is paid with.
-func keeping(extra ...string) []string {
-	return append([]string{
-		"customer_creation", "always", "payment_intent_data[setup_future_usage]", "off_session",
-	}, extra...)
+func keeping() []string {
+	return []string{"customer_creation", "always", "payment_intent_data[setup_future_usage]", "off_session"}
 }
 
 // kept pays a checkout and gives the customer and the method that it left.
@@ -29,13 +27,12 @@ func (b *bundle) kept(card string) (owner, pm string) {
 
 const charge = "POST /v1/payment_intents"
 
-func unwatched(owner, pm string, extra ...string) []string {
-	params := []string{
+func unwatched(owner, pm string) []string {
+	return []string{
 		"amount", "1230", "currency", "eur", "customer", owner, "payment_method", pm, "confirm", "true", "off_session", "true",
 		"error_on_requires_action", "true", "automatic_payment_methods[enabled]", "true",
 		"automatic_payment_methods[allow_redirects]", "never", "transfer_group", "att-2", "metadata[attempt_id]", "att-2",
 	}
-	return append(params, extra...)
 }
 
 func TestKeeping(t *testing.T) {
