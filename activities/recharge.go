@@ -89,6 +89,8 @@ const (
 	rereadAfter = 24 * time.Hour
 	// patientPause is the longest pause that a visit waits out. For a longer one it ends, and the next comes when it is over.
 	patientPause = 15 * time.Second
+	// pageTries is how often one page is asked for in a visit, with pauses of 2, 4 and 8 seconds.
+	pageTries = 4
 	// Trouble with a store is tried again after a pause that doubles, and told to a person when it has come so often in a row.
 	rechargePause, rechargeTries = time.Minute, 4
 )
@@ -181,32 +183,39 @@ func (r *Recharge) visit(ctx context.Context, in recharge.Visit, done *VisitStor
 	if err != nil {
 		return false, err
 	}
+	var hookErr error
 	if in.Hooks {
-		made, err := store.EnsureWebhooks(ctx, address)
-		if err != nil {
-			return false, err
-		}
-		hooked = true
+		var made []recharge.Topic
+		made, hookErr = store.EnsureWebhooks(ctx, address)
+		hooked = hookErr == nil
 		if len(made) > 0 {
 			r.Log.Info().Str("shop", in.Shop).Int("webhooks", len(made)).Msg("recharge webhooks made")
 		}
 	}
-	if err := r.deliveries(ctx, store, in.Shop, done); err != nil {
+	if err := r.look(ctx, store, in.Shop, done); err != nil {
 		return hooked, err
 	}
+	return hooked, hookErr // without webhooks the walk finds what failed all the same, later
+}
+
+// look reads what webhooks named, walks the list, and reads again what nobody has spoken of.
+func (r *Recharge) look(ctx context.Context, store RechargeStore, shop string, done *VisitStoreResult) error {
+	if err := r.deliveries(ctx, store, shop, done); err != nil {
+		return err
+	}
 	walk, err := recharge.NewWalk(recharge.WalkOptions{
-		Lister: store, Journal: beating{r.Records.RechargeJournal(in.Shop)}, Now: r.Now, Wait: waitPatiently, Limit: r.Page,
-		Log: r.Log.With().Str("shop", in.Shop).Logger(),
+		Lister: store, Journal: beating{r.Records.RechargeJournal(shop)}, Now: r.Now, Wait: waitPatiently, Limit: r.Page, Tries: pageTries,
+		Log: r.Log.With().Str("shop", shop).Logger(),
 	})
 	if err != nil {
-		return hooked, payment.Errorf(payment.Bug, "walk over failed charges: %w", err)
+		return payment.Errorf(payment.Bug, "walk over failed charges: %w", err)
 	}
 	sum, err := walk.Run(ctx)
 	done.Fresh, done.Pages, done.Settled = sum.Fresh, sum.Pages, sum.Settled
 	if err != nil {
-		return hooked, err
+		return err
 	}
-	return hooked, r.reread(ctx, store, in.Shop, done)
+	return r.reread(ctx, store, shop, done)
 }
 
 // deliveries acts on the webhooks that came: what they say is a reason to read the charge, never the truth about it.

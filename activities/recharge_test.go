@@ -145,6 +145,7 @@ type aStore struct {
 	processed recharge.Processed
 	moneyErr  error
 	hooks     string
+	hookErr   error
 	sends     int
 	looks     int
 }
@@ -169,7 +170,7 @@ func (s *aStore) Charge(_ context.Context, id int64) (recharge.Charge, error) {
 
 func (s *aStore) EnsureWebhooks(_ context.Context, address string) ([]recharge.Topic, error) {
 	s.hooks = address
-	return nil, nil
+	return nil, s.hookErr
 }
 
 func (s *aStore) ProcessCharge(context.Context, recharge.Mark) (recharge.Processed, error) {
@@ -236,6 +237,16 @@ func TestVisitStore(t *testing.T) {
 			require.Equal(t, visitTime.Add(pause), l.visited[0].NextAt)
 			require.Equal(t, tries >= 4, len(l.warnings) == 1, tries)
 		}
+	})
+	t.Run("webhooks that cannot be made are trouble, and the list is walked all the same", func(t *testing.T) {
+		t.Parallel()
+		l := newVisits()
+		s := &aStore{pages: [][]recharge.Charge{{failedCharge(1)}}, hookErr: &payment.Error{Class: payment.Unauthorized, Code: recharge.CodeScope}}
+		done, err := visitor(l, s).VisitStore(t.Context(), visit)
+		require.NoError(t, err)
+		require.True(t, done.Settled)
+		require.Equal(t, "Unauthorized http_403", done.Trouble)
+		require.False(t, l.visited[0].Hooked)
 	})
 	t.Run("a long pause that Recharge asks for is no trouble, and no waiting", func(t *testing.T) {
 		t.Parallel()

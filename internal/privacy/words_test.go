@@ -114,3 +114,13 @@ func TestLines(t *testing.T) {
 	_, err := given.Write(make([]byte, 5<<20))
 	require.ErrorIs(t, err, privacy.ErrCertificate, "a search that was given up ends")
 }
+
+func TestWordsOfAFailedCharge(t *testing.T) {
+	t.Parallel()
+	var w privacy.Words
+	w.AddBuyer([]byte(`{"email":"zoe@example.com","note":"leave it with the porter","error":"Your card has expired."}`))
+	require.Contains(t, w.Sure, "zoe@example.com")
+	require.Contains(t, w.Sure, "leave it with the porter")
+	require.NotContains(t, w.Sure, "Your card has expired.", "the processor says it of everybody")
+	require.Empty(t, w.Shared)
+}

@@ -189,7 +189,7 @@ func (s *Store) Recharges(ctx context.Context, shop string) ([]recharge.Connecti
 	const query = `
 		SELECT r.shop, r.hook::text, r.enabled, r.process, r.process_after, r.process_most, r.next_at, r.looked_at, r.position, r.trouble, r.trouble_since,
 		       (SELECT count(*) FROM recharge_charges c WHERE c.shop = r.shop AND c.status = 'error'),
-		       (SELECT count(*) FROM recharge_charges c WHERE c.shop = r.shop AND c.report_id IS NULL),
+		       (SELECT count(*) FROM recharge_charges c LEFT JOIN recharge_reports p ON p.id = c.report_id WHERE c.shop = r.shop AND p.sent_at IS NULL),
 		       (SELECT count(*) FROM recharge_unreadable u WHERE u.shop = r.shop)
 		FROM recharge_stores r WHERE @shop IN ('', r.shop) ORDER BY r.trouble = '', r.shop LIMIT 500`
 	rows, err := s.pool.Query(ctx, query, pgx.NamedArgs{"shop": shop})
@@ -225,7 +225,9 @@ func (s *Store) DueRecharges(ctx context.Context, limit int) ([]recharge.Visit, 
 		), claimed AS (
 			UPDATE recharge_stores r SET next_at = @now::timestamptz + @lease::interval, tries = r.tries + 1
 			FROM due WHERE r.shop = due.shop
-			RETURNING r.shop, r.tries, r.hooks_at <= @now AS hooks, cardinality(r.process) > 0 AND r.process_at <= @now AS process, due.since
+			RETURNING r.shop, r.tries, r.hooks_at <= @now AS hooks, cardinality(r.process) > 0 AND r.process_at <= @now
+			          OR EXISTS (SELECT FROM recharge_processings p WHERE p.shop = r.shop AND p.decided_at IS NULL AND p.state <> 'not_sent') AS process,
+			          due.since
 		)
 		SELECT shop, tries, hooks, process FROM claimed ORDER BY since, shop`
 	rows, err := s.pool.Query(ctx, claim, pgx.NamedArgs{"now": s.now(), "lease": rechargeLease, "limit": limit})

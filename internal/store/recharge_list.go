@@ -17,7 +17,7 @@ import (
 const selectFailed = `
 	SELECT c.id::text, c.shop, c.charge_id, c.status, c.error_type, c.category, c.exhausted, c.attempts, c.kind, c.processor, c.transaction_id,
 	       c.amount_minor, c.currency, c.customer_id, c.shopify_customer, c.shopify_order, c.retry_at, c.scheduled_at, c.processed_at,
-	       c.changed_at, c.found_at, c.seen_at, c.via, c.oddities, r.at AS reported_at,
+	       c.changed_at, c.found_at, c.seen_at, c.via, c.oddities, r.sent_at AS reported_at,
 	       coalesce(c.subject_id::text, '') AS subject_id, coalesce(c.vault_id::text, '') AS vault_id, s.wrapped_key,
 	       s.erased_at IS NOT NULL AS forgotten, v.sealed
 	FROM recharge_charges c LEFT JOIN recharge_reports r ON r.id = c.report_id

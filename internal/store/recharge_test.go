@@ -295,7 +295,14 @@ func TestRechargeReports(t *testing.T) {
 		}
 	}
 	require.Len(t, seen, 401)
+	unsaid := func() int {
+		list, err := b.Recharges(t.Context(), shop)
+		require.NoError(t, err)
+		return list[0].Unreported
+	}
+	require.Equal(t, 401, unsaid(), "what was not sent was not told")
 	require.NoError(t, b.ReportSent(t.Context(), due[0].ID))
+	require.Equal(t, len(due[1].Charges), unsaid())
 	again, err := b.DueReports(t.Context(), shop, 10)
 	require.NoError(t, err)
 	require.Empty(t, again, "not before its pause is over")

@@ -13,6 +13,7 @@ import (
 func TestConsole(t *testing.T) {
 	w := begin(t, "console", func(o *stack.Options) {
 		o.Settings["TIMING"], o.Settings["SWEEP_EVERY"], o.Settings["SWEEP_AFTER"] = stuckTiming, "1s", "1s"
+		o.Subscriptions, o.Settings["RECHARGE_EVERY"] = []string{stack.Shop}, "5s"
 		o.DynamicConfig = map[string]any{"history.timerProcessorMaxTimeShift": 20 * time.Millisecond}
 	})
 	t.Run("a person answers from one page", func(t *testing.T) { stuck(t, w) })

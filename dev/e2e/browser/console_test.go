@@ -14,6 +14,7 @@ import (
 
 	"tillflow/dev/stack"
 	"tillflow/internal/privacy"
+	"tillflow/standin/recharge"
 	"tillflow/standin/shopify"
 )
 
@@ -30,6 +31,8 @@ var knownPages = map[string]string{ // pattern to a text of the page
 	"/console/deliveries/shopify": "No payment depends on them",
 	"/console/erasures":           "Nobody is named here",
 	"/console/erasures/:id":       "The law’s last moment",
+	"/console/recharge":           "What Recharge could not take",
+	"/console/recharge/:id":       "Shopify External Customer ID",
 	"/console/audit":              "in a chain of hashes",
 	"/console/people":             "Who may come in",
 	"/console/people/:id":         "Signed in",
@@ -53,6 +56,19 @@ func (w *world) forgets(t *testing.T) {
 		list, err := w.Service.Store.PrivacyRequests(t.Context(), false, 10)
 		return err == nil && len(list) == 1 && (list[0].State == privacy.Done || list[0].Trouble != privacy.NoTrouble)
 	}, 2*patience, 100*time.Millisecond, "the erasure comes to an end, or to a person")
+}
+
+// fails: subscribers' charges fail at Recharge, so that there are some to look at.
+func (w *world) fails(t *testing.T) {
+	t.Helper()
+	for _, errorType := range []string{"CARD_EXPIRED", "AUTHENTICATION_REQUIRED", "A_WORD_OF_TOMORROW"} {
+		_, err := w.Recharge.AddCharges(stack.Shop, 2, recharge.ChargeSpec{ErrorType: errorType, Note: "ring twice", AgeSeconds: 60})
+		require.NoError(t, err)
+	}
+	require.Eventually(t, func() bool {
+		list, err := w.Service.Store.Recharges(t.Context(), stack.Shop)
+		return err == nil && len(list) == 1 && list[0].Failing >= 6 && list[0].Unreported == 0
+	}, 2*patience, 100*time.Millisecond, "the charges are known and told")
 }
 
 // enter signs in as a role, by the button that only the development stack has.
@@ -79,6 +95,7 @@ func pattern(address string) string {
 // is added tomorrow is looked at without anybody thinking of it here.
 func walk(t *testing.T, w *world) {
 	w.forgets(t)
+	w.fails(t)
 	b := w.enter(t, "admin")
 	queue, seen, met := []string{w.PayURL + "/console/payments"}, map[string]bool{}, map[string]int{}
 	nav := steady(b, chromedp.Evaluate[[]string](`[...document.querySelectorAll("header a[href]")].map((a) => a.href)`))

@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"tillflow/dev/stack"
+	"tillflow/standin/recharge"
 	"tillflow/standin/shopify"
 )
 
@@ -40,6 +41,7 @@ func plant(t *testing.T, w *world) *story {
 	s.merchantAPI(t)
 	s.operators(t)
 	s.webhooks(t)
+	s.subscriber(t)
 	s.publicForms(t)
 	return s
 }
@@ -170,6 +172,25 @@ func (s *story) webhooks(t *testing.T) {
 	hooked := s.w.post(t, s.w.PayURL+"/webhook/stripe/"+account, url.Values{"billing_details": {"Zebedeus Quillfeatherstone"}})
 	require.GreaterOrEqual(t, hooked.status, 400)
 	s.count.refused++
+}
+
+// subscriber: the person has a subscription at Recharge whose charge failed. The list and a webhook are full of them.
+func (s *story) subscriber(t *testing.T) {
+	t.Helper()
+	_, err := s.w.Recharge.AddCharges(stack.Shop, 1, recharge.ChargeSpec{
+		Note: "leave it with Zebedeus Quillfeatherstone, 17 Marmalade Crescent", Error: "declined for Zebedeus Quillfeatherstone",
+		Title: "Box for Quillfeatherstone", AgeSeconds: 60, Announce: true,
+		Override: map[string]any{"customer": map[string]any{"id": 77, "email": mailOf, "external_customer_id": map[string]any{"ecommerce": "4242"}}},
+	})
+	require.NoError(t, err)
+	soon(t, "the failed charge is not kept and told", func() bool {
+		return s.w.is("SELECT count(*) = 1 FROM recharge_charges c JOIN recharge_reports r ON r.id = c.report_id WHERE c.vault_id IS NOT NULL AND r.sent_at IS NOT NULL")
+	})
+	f := s.w.desk(t, "finance")
+	found := f.post(t, "/console/recharge", "/console/recharge", url.Values{"text": {"quillfeatherstone"}})
+	require.Contains(t, found.body, "CARD_DECLINED", "the note is found")
+	require.Contains(t, f.post(t, "/console/recharge", "/console/recharge/csv", url.Values{}).body, "Quillfeatherstone", "the file has the note")
+	s.count.kept, s.count.dropped = s.count.kept+3, s.count.dropped+2
 }
 
 // publicForms: whoever finds an address of ours may type anything.

@@ -72,8 +72,9 @@ func open(t *testing.T) *world {
 		Settings: map[string]string{
 			"TIMING": timing, "SWEEP_EVERY": "1s", "SWEEP_AFTER": "1s",
 			"PRIVACY_LOGS": filepath.Join(dir, "service.log"), "PRIVACY_MAILS": filepath.Join(dir, "mail.json"),
-			"OPERATOR_MAIL": operator, "PRIVACY_LOOK_MAX": "30m",
+			"OPERATOR_MAIL": operator, "PRIVACY_LOOK_MAX": "30m", "RECHARGE_EVERY": "2s",
 		},
+		Subscriptions: []string{stack.Shop},
 	})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, w.Stop()) })

@@ -163,7 +163,7 @@ func (w *world) mailed(shop string) (charges []string, mails int) {
 	w.Helper()
 	seen := map[string]bool{}
 	for _, m := range w.Mail.Books().Messages {
-		if !slices.Contains(m.To, "owner@"+shop) || seen[m.MessageID] || !strings.Contains(m.Subject, "subscription charge") {
+		if !slices.ContainsFunc(m.To, func(to string) bool { return strings.Contains(to, "owner@"+shop) }) || seen[m.MessageID] || !strings.Contains(m.Subject, "subscription charge") {
 			continue
 		}
 		seen[m.MessageID] = true

@@ -70,6 +70,9 @@ func TestRecordHistories(t *testing.T) {
 	if *recording && !exists(guardFile()) {
 		open(t, nil).keepGuard(t)
 	}
+	if *recording && !exists(rechargeFile()) {
+		open(t, nil).keepRecharge(t)
+	}
 	for _, s := range scenarios() {
 		require.True(t, s.kept(), "no history of %q: run `make record`", s.name)
 	}
