@@ -185,7 +185,7 @@ func TestWhatCommandsDoIsInTheAudit(t *testing.T) {
 		"audit list":          {{args: nil}},
 		"audit verify":        {{args: nil}},
 	}
-	o.vars["TILLFLOW_RECHARGE_URL"] = subscriptions(t)
+	o.vars["TILLFLOW_RECHARGE_URL"], o.vars["TILLFLOW_ENVIRONMENT"] = subscriptions(t), "development"
 	o.vars["TILLFLOW_MASTER_KEYS"] = "k2:QkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkI=," + o.vars["TILLFLOW_MASTER_KEYS"]
 	for _, name := range everyCommand(t) {
 		require.Contains(t, deeds, name, "say here what the command does, and that the audit notes it")

@@ -26,7 +26,7 @@ func subscriptions(t *testing.T) string {
 func TestRechargeCommand(t *testing.T) {
 	t.Parallel()
 	o := setup(t)
-	o.vars["TILLFLOW_RECHARGE_URL"] = subscriptions(t)
+	o.vars["TILLFLOW_RECHARGE_URL"], o.vars["TILLFLOW_ENVIRONMENT"] = subscriptions(t), "development"
 	o.must("", "shop", "-shop", o.shop, "-label", "Acme", "-actor", "root")
 	_, _, said := o.command("token=bad\nclient_secret=s\n", "recharge", "connect", "-shop", o.shop, "-actor", "root")
 	require.Contains(t, said, "nothing was stored", "a token that Recharge refuses is not kept")

@@ -99,7 +99,7 @@ func (s *Store) methodOwner(ctx context.Context, tx pgx.Tx, paymentID string) (c
 	}
 	const own = `
 		WITH subject AS (
-			INSERT INTO subjects (id, shop, lookup, wrapped_key, created_at) VALUES (@subject, @shop, 'none:' || @subject, @key, @now) RETURNING id
+			INSERT INTO subjects (id, shop, lookup, wrapped_key, created_at) VALUES (@subject::uuid, @shop, 'none:' || @subject::uuid::text, @key, @now) RETURNING id
 		)
 		UPDATE payments SET subject_id = subject.id FROM subject WHERE payments.id = @id`
 	args["subject"], args["shop"], args["key"], args["now"] = key.Owner, shop, key.Wrapped, s.now()
