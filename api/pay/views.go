@@ -30,7 +30,7 @@ func parse() (*views, error) {
 		return nil, err
 	}
 	v := &views{pages: map[string]*template.Template{}, words: all}
-	for _, name := range []string{"choose", "wait", "message"} {
+	for _, name := range []string{"choose", "wait", "message", "subscription"} {
 		t, err := template.New(name).Funcs(template.FuncMap{"t": all.say}).ParseFS(files, "templates/layout.html", "templates/"+name+".html")
 		if err != nil {
 			return nil, fmt.Errorf("parse page %s: %w", name, err)

@@ -77,6 +77,7 @@ func capabilityTable(all []psp.Connector) string {
 		{"capture", implements[psp.Capturer]},
 		{"void", implements[psp.Voider]},
 		{"refund", implements[psp.Refunder]},
+		{"charges kept methods", implements[psp.Recurrer]},
 		{"webhooks", implements[psp.WebhookParser]},
 		{"checks credentials", implements[psp.Verifier]},
 	}

@@ -75,6 +75,10 @@ func (s *Service) publicHandler() (http.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
+	own, err := pay.NewSubscriptions(s.Store, s.Runs, s.log)
+	if err != nil {
+		return nil, err
+	}
 	box, err := sandboxpage.New(s.Store, s.now, s.log)
 	if err != nil {
 		return nil, err
@@ -93,7 +97,7 @@ func (s *Service) publicHandler() (http.Handler, error) {
 	}
 	groups = append(append(groups, desk...), fetch)
 	handler := api.New(s.log, s.ready, append(
-		groups, pages, box, &pay.Brands{Logos: s.Store, Log: s.log},
+		groups, pages, own, box, &pay.Brands{Logos: s.Store, Log: s.log},
 		&rechargeapi.Handler{Deliveries: s.Store, Now: s.now, Log: s.log},
 		&webhook.Handler{Events: s.Store, Runs: s.Runs, Connectors: s.Connectors, Now: s.now, Log: s.log},
 		&merchant.Handler{

@@ -127,6 +127,10 @@ func TestChargingAKeptMethod(t *testing.T) {
 			b.refused(402, want, charge, unwatched(owner, pm), key("k"))
 		})
 	}
+}
+
+func TestWhatAKeptMethodsBankDoes(t *testing.T) {
+	t.Parallel()
 	t.Run("a card that was confirmed when it was kept is not asked again", func(t *testing.T) {
 		t.Parallel()
 		b := setup(t)

@@ -16,6 +16,7 @@ import (
 func runRecurring(t *testing.T, fresh func(*testing.T) Target) {
 	runKeeping(t, fresh)
 	runCharging(t, fresh)
+	runChargeEnds(t, fresh)
 	runMethodDeclines(t, fresh)
 	runChargeFaults(t, fresh)
 	if _, ok := fresh(t).Connector.(psp.WebhookParser); ok {
@@ -123,6 +124,10 @@ func runCharging(t *testing.T, fresh func(*testing.T) Target) {
 		_, err := s.lookAtCharge(t, s.recurring(s.kept(t), eur(1230)), "")
 		requireClass(t, payment.NotFound, err)
 	})
+}
+
+// runChargeEnds is what comes after a charge was accepted.
+func runChargeEnds(t *testing.T, fresh func(*testing.T) Target) {
 	rule(t, fresh, "a slow charge is Processing until it settles", func(t *testing.T, s *story) {
 		r := s.recurring(s.kept(t), eur(1230))
 		s.Arm(t, CallCharge, faults.Rule{Kind: faults.SlowSettle, DelayMS: 5000})
