@@ -10,6 +10,7 @@ import (
 
 	"tillflow/api/pay"
 	"tillflow/internal/payment"
+	"tillflow/internal/shopify/app"
 	"tillflow/internal/store"
 	"tillflow/internal/subscription"
 )
@@ -17,9 +18,9 @@ import (
 var _ pay.Portals = (*store.Store)(nil)
 
 // member is an active subscription whose customer has left a card.
-func (b *bundle) member() (subscription.Record, payment.KeptMethod) {
+func (b *bundle) member(change ...func(*subscription.Signup)) (subscription.Record, payment.KeptMethod) {
 	b.t.Helper()
-	r := b.subscribe()
+	r := b.subscribe(change...)
 	b.settle(r.ID, "000001", payment.Done)
 	keep := b.step(r.ID).Keep
 	m, err := b.KeepMethod(b.t.Context(), payment.KeptMethod{
@@ -125,6 +126,41 @@ func TestPortal(t *testing.T) {
 		r, m := b.member()
 		require.NoError(t, b.ForgetMethod(t.Context(), m.ID))
 		require.Zero(t, b.portal(r.ID).Method)
+	})
+}
+
+func TestForgettingASubscriber(t *testing.T) {
+	t.Parallel()
+	t.Run("an erasure takes the card and what requests said of its owner", func(t *testing.T) {
+		t.Parallel()
+		b := setup(t)
+		b.plan()
+		r, m := b.member(func(in *subscription.Signup) {
+			in.ReturnURL, in.IdempotencyKey, in.RequestHash = "https://merchant/thanks?m=buyer@example.com", "buyer@example.com", []byte("hash")
+		})
+		b.erased(b.asks(app.CustomersRedact, app.Request{Email: "buyer@example.com"})) // it looks for what is left
+		_, err := b.KeptMethod(t.Context(), m.ID)
+		requireClass(t, payment.NotFound, "", err)
+		require.Zero(t, b.portal(r.ID).Method)
+	})
+	t.Run("nobody is forgotten for their age while a subscription goes on", func(t *testing.T) {
+		t.Parallel()
+		b := setup(t)
+		b.plan()
+		_, m := b.member()
+		b.clock.Add(3 * 365 * 24 * time.Hour)
+		_, err := b.pool.Exec(t.Context(), `UPDATE payments SET watch_until = NULL, watch_at = NULL`)
+		require.NoError(t, err)
+		_, err = b.Purge(t.Context(), steady)
+		require.NoError(t, err)
+		_, err = b.KeptMethod(t.Context(), m.ID)
+		require.NoError(t, err)
+		_, err = b.pool.Exec(t.Context(), `UPDATE subscriptions SET state = 'cancelled', open_key = '', ended_at = changed_at`)
+		require.NoError(t, err)
+		_, err = b.Purge(t.Context(), steady)
+		require.NoError(t, err)
+		_, err = b.KeptMethod(t.Context(), m.ID)
+		requireClass(t, payment.NotFound, "", err)
 	})
 }
 

@@ -233,6 +233,13 @@ const (
 	unnameCharges = `
 	UPDATE recharge_charges SET customer_id = 0, shopify_customer = ''
 	WHERE subject_id IN (SELECT subject_id FROM privacy_subjects WHERE request_id = @id)`
+	// What a merchant's backend may have written about a subscriber into its requests.
+	clearSubscriptions = `
+	UPDATE subscriptions SET return_url = '', cancel_url = '', idempotency_key = NULL, request_hash = NULL
+	WHERE subject_id IN (SELECT subject_id FROM privacy_subjects WHERE request_id = @id)`
+	clearCommands = `
+	UPDATE subscription_commands c SET idempotency_key = NULL, request_hash = NULL FROM subscriptions s
+	WHERE s.id = c.subscription_id AND s.subject_id IN (SELECT subject_id FROM privacy_subjects WHERE request_id = @id)`
 	markErased = `UPDATE privacy_requests SET state = 'erased', erased_at = @now, operator = '', operator_since = NULL WHERE id = @id`
 )
 
@@ -254,7 +261,7 @@ func closedShop() []string {
 
 func (s *Store) destroyKeys(ctx context.Context, tx pgx.Tx, r request) error {
 	args := pgx.NamedArgs{"id": r.ID, "shop": r.Shop, "app": r.App, "at": r.ReceivedAt, "now": s.now()}
-	statements := []string{`SET LOCAL statement_timeout = '10min'`, destroyKeys, unnameCharges}
+	statements := []string{`SET LOCAL statement_timeout = '10min'`, clearSubscriptions, clearCommands, destroyKeys, unnameCharges}
 	if r.Kind == privacy.Shop {
 		// What Shopify told one app of the shop; that it asked for this stays.
 		statements = append(statements, `DELETE FROM shopify_deliveries WHERE shop = @shop AND app = @app AND received_at <= @at

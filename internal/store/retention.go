@@ -61,7 +61,8 @@ func forget(table, key, moment string) string {
 }
 
 const (
-	// A buyer is forgotten when all of their payments are over and old.
+	// A buyer is forgotten when all of their payments are over and old, and no
+	// subscription of theirs goes on: what it charges is sealed under the key.
 	forgetBuyers = `
 	UPDATE subjects SET wrapped_key = NULL, erased_at = @now, lookup = 'erased:' || id WHERE id IN (
 		SELECT s.id FROM subjects s WHERE s.erased_at IS NULL AND s.created_at <= @until
@@ -70,6 +71,7 @@ const (
 			     OR EXISTS (SELECT FROM move_sessions m WHERE m.payment_id = p.id AND (m.closed_at IS NULL OR m.closed_at > @until))
 			     OR EXISTS (SELECT FROM operations o WHERE o.payment_id = p.id AND o.state = 'open' AND o.kind <> 'charge')))
 		AND NOT EXISTS (SELECT FROM recharge_charges c WHERE c.subject_id = s.id AND c.changed_at > @until)
+		AND NOT EXISTS (SELECT FROM subscriptions b WHERE b.subject_id = s.id AND b.ended_at IS NULL)
 		AND NOT EXISTS (SELECT FROM privacy_subjects x JOIN privacy_requests r ON r.id = x.request_id WHERE x.subject_id = s.id AND r.done_at IS NULL)
 		LIMIT @limit FOR UPDATE SKIP LOCKED)`
 	// One payment at a time: no transaction touches two.
