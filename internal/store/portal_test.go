@@ -65,9 +65,16 @@ func TestSubscriptionLink(t *testing.T) {
 		b.plan()
 		r, other := b.subscribe(), b.subscribe()
 		good := b.link(r.ID)
+		changed := func(at int) string {
+			other := "A"
+			if good[at:at+1] == other {
+				other = "B"
+			}
+			return good[:at] + other + good[at+1:]
+		}
 		for _, link := range []string{
 			"", "x", good[:47], good + "A", strings.Repeat("A", 48), r.ID,
-			good[:20] + "A" + good[21:], good[:40] + "A" + good[41:],
+			changed(5), changed(40),
 			b.link(other.ID)[:22] + good[22:], // another one's id with this one's proof
 			b.link(uuid.NewString()),          // ours, of a subscription that is not there
 		} {
