@@ -43,7 +43,7 @@ func TestNamesInHistoriesAreNeverRenamed(t *testing.T) {
 	for _, signal := range []string{flow.SignalEvent, flow.SignalChoice, flow.SignalReturned, flow.SignalLook} {
 		r.names = append(r.names, "signal "+signal)
 	}
-	for _, name := range []string{flow.UpdateResolve, flow.UpdateRetry, flow.UpdateExpire, flow.UpdateNote} {
+	for _, name := range []string{flow.UpdateResolve, flow.UpdateRetry, flow.UpdateExpire, flow.UpdateNote, flow.UpdateCommand} {
 		r.names = append(r.names, "update "+name)
 	}
 	r.names = append(r.names, "query "+flow.QueryState, "queue "+flow.Queue)

@@ -194,7 +194,7 @@ func (s *Service) activities(shop *shopAPI) (worker.Activities, error) {
 		return worker.Activities{}, err
 	}
 	gateway := &activities.Gateway{
-		Records: s.Store, Accounts: s.Store, Connectors: s.Connectors, Links: links{s.Config.PublicURL},
+		Records: s.Store, Accounts: s.Store, Connectors: s.Connectors, Links: links{s.Config.PublicURL}, Methods: s.Store,
 		Flights: activities.NewFlights(activities.FlightOptions{Pauses: s.Store, Worker: processName(), Now: s.now, Log: s.log}),
 		Now:     s.now, Log: s.log,
 	}
