@@ -17,6 +17,7 @@ type Problem struct {
 	Message   string `json:"message"`
 	Field     string `json:"field,omitempty"`
 	RequestID string `json:"request_id"`
+	Current   any    `json:"current,omitempty"` // with a conflict: what stands, where that helps to ask again
 }
 
 // Refusal is a request that we refuse, with what to answer. Nothing was stored.
@@ -25,6 +26,7 @@ type Refusal struct {
 	Code    string
 	Message string
 	Field   string
+	Current any // what stands, as the API shows it; nil: it does not help
 }
 
 // Error implements error.
@@ -62,7 +64,7 @@ func errorHandler(log zerolog.Logger) echo.HTTPErrorHandler {
 
 func describe(err error) (int, Problem) {
 	if r, ok := errors.AsType[*Refusal](err); ok {
-		return r.Status, Problem{Code: r.Code, Message: r.Message, Field: r.Field}
+		return r.Status, Problem{Code: r.Code, Message: r.Message, Field: r.Field, Current: r.Current}
 	}
 	if e, ok := errors.AsType[*payment.Error](err); ok {
 		return statusOf(e.Class), Problem{Code: codeOf(e), Message: messageOf(e)}

@@ -75,6 +75,7 @@ func (r *temporal) SignalEvent(_ context.Context, ref payment.EventRef) error {
 type house struct {
 	*storetest.Record
 	runs    *temporal
+	members *members
 	account string
 	key     string
 	now     time.Time
@@ -99,10 +100,14 @@ func furnish(t *testing.T) *house {
 	connectors, err := psp.NewRegistry(stripe.New(stripe.Options{BaseURL: "http://stripe.invalid", HTTPClient: &http.Client{Timeout: time.Second}, Now: now}))
 	require.NoError(t, err)
 	providers := func(payment.Kind) []string { return connectors.Names() }
+	h.members = &members{Store: h.Store}
 	link := func(token string) string { return "https://pay.example.com/pay/" + token }
 	h.handler = api.New(zerolog.Nop(), h.Ping,
 		&shopify.Handler{Sessions: h.Store, Starter: h.runs, Providers: providers, Link: link, Resolution: 48 * time.Hour, Now: now, Log: zerolog.Nop()},
-		&merchant.Handler{Records: h.Store, Runs: h.runs, Providers: providers, Link: link, Resolution: 48 * time.Hour, Now: now, Log: zerolog.Nop()},
+		&merchant.Handler{
+			Records: h.Store, Runs: h.runs, Providers: providers, Link: link, Resolution: 48 * time.Hour, Now: now, Log: zerolog.Nop(),
+			Subscriptions: h.members, SubscriptionRuns: h.members, Keepers: connectors.Names,
+		},
 		&webhook.Handler{Events: h.Store, Runs: h.runs, Connectors: connectors, Now: now, Log: zerolog.Nop()},
 	)
 	return h

@@ -150,19 +150,26 @@ func webAddress(field, address string) error {
 }
 
 // buyerKey finds the person's address in the customer object, if there is one.
-// An address that is no text is refused: under it nobody could be found again,
-// and what belongs to a person must be found to be erased.
 func (in *createRequest) buyerKey() (string, error) {
-	if len(in.Customer) == 0 || string(in.Customer) == "null" {
-		in.Customer = nil
-		return "", nil
+	var contact string
+	var err error
+	in.Customer, contact, err = customerOf(in.Customer)
+	return contact, err
+}
+
+// customerOf reads a customer object; null is none. An address that is no text is
+// refused: under it nobody could be found again, and what belongs to a person must
+// be found to be erased.
+func customerOf(raw json.RawMessage) (customer json.RawMessage, contact string, err error) {
+	if len(raw) == 0 || string(raw) == "null" {
+		return nil, "", nil
 	}
-	contact, err := payment.Contact(in.Customer)
+	contact, err = payment.Contact(raw)
 	if t, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
-		return "", wrongType("customer", t)
+		return nil, "", wrongType("customer", t)
 	}
 	if err != nil {
-		return "", bad("customer", "is not a JSON object")
+		return nil, "", bad("customer", "is not a JSON object")
 	}
-	return contact, nil
+	return raw, contact, nil
 }

@@ -1,5 +1,6 @@
 // Package merchant is /api/v1: one API over all providers for merchants'
-// developers. Create, read and expire a payment; capture, void and refund it.
+// developers. Create, read and expire a payment; capture, void and refund it;
+// make plans, subscribe customers to them, and ask whether one is paid up.
 package merchant
 
 import (
@@ -56,6 +57,12 @@ type Handler struct {
 	Resolution time.Duration
 	Now        func() time.Time
 	Log        zerolog.Logger
+
+	// Subscriptions is nil where none are sold; then they have no endpoints.
+	Subscriptions    Subscriptions
+	SubscriptionRuns SubscriptionRuns
+	// Keepers lists the providers that can charge a method that a buyer has left.
+	Keepers func() []string
 }
 
 const (
@@ -81,6 +88,30 @@ func (h *Handler) Routes(e *echo.Echo) {
 	g.POST("/payment/void", h.void, write)
 	g.POST("/payment/refund", h.refund, write)
 	g.GET("/payment/move", h.moves, read)
+	if h.Subscriptions != nil {
+		h.subscriptionRoutes(g)
+	}
+}
+
+func (h *Handler) subscriptionRoutes(g *echo.Group) {
+	write, read := h.needs(access.WriteSubscriptionScope), h.needs(access.ReadSubscriptionScope)
+	plans := h.needs(access.WritePlanScope)
+	g.POST("/plan", h.createPlan, plans)
+	g.POST("/plan/update", h.updatePlan, plans)
+	g.POST("/plan/retire", h.retirePlan, plans)
+	g.GET("/plan", h.plan, read)
+	g.GET("/plans", h.plans, read)
+	g.POST("/subscription", h.subscribe, write)
+	g.GET("/subscription", h.subscription, read)
+	g.GET("/subscriptions", h.subscriptions, read)
+	g.GET("/entitlement", h.entitlement, read)
+	g.POST("/subscription/pause", h.pause, write)
+	g.POST("/subscription/resume", h.resume, write)
+	g.POST("/subscription/skip", h.skip, write)
+	g.POST("/subscription/change", h.change, write)
+	g.POST("/subscription/cancel", h.cancelSubscription, write)
+	g.POST("/subscription/withdraw", h.withdraw, write)
+	g.POST("/subscription/retry", h.retry, write)
 }
 
 // createRequest is the body of POST /payment. Unknown members are refused.

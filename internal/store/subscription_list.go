@@ -15,10 +15,11 @@ func (s *Store) ListSubscriptions(ctx context.Context, f subscription.Filter) ([
 	const action = "list subscriptions"
 	const where = `
 		WHERE (@shop = '' OR s.shop = @shop) AND (@state = '' OR s.state = @state) AND (@plan = '' OR s.plan_id = @plan)
-		  AND (NOT @operator::boolean OR s.operator <> '') AND (@before::timestamptz IS NULL OR s.created_at < @before)
+		  AND (NOT @operator::boolean OR s.operator <> '') AND (@before::timestamptz IS NULL OR s.created_at < @before
+		       OR s.created_at = @before AND s.id < nullif(@before_id, '')::uuid)
 		ORDER BY s.created_at DESC, s.id DESC LIMIT @limit`
 	rows, err := s.pool.Query(ctx, selectRecord+where, pgx.NamedArgs{
-		"shop": f.Shop, "state": string(f.State), "plan": f.Plan, "operator": f.Operator, "before": nullable(f.Before),
+		"shop": f.Shop, "state": string(f.State), "plan": f.Plan, "operator": f.Operator, "before": nullable(f.Before), "before_id": f.BeforeID,
 		"limit": min(max(orElse(f.Limit, defaultList), 1), maxList),
 	})
 	if err != nil {

@@ -166,6 +166,7 @@ type Filter struct {
 	Plan     string
 	Operator bool      // only those that need a person
 	Before   time.Time // created before; the last one of a page starts the next
+	BeforeID string    // with Before: of those created at that moment, the ones with a smaller id
 	Limit    int       // at most 500; zero is 50
 }
 
