@@ -22,14 +22,18 @@ type Sweep struct {
 	Members *MemberSweep
 	// Erasures are the privacy requests to look after; nil: there are none.
 	Erasures *ErasureSweep
-	Log      zerolog.Logger
+	// News are the letters about subscriptions; nil: there are none.
+	News *NewsSweep
+	Log  zerolog.Logger
 }
 
 // batch bounds one sweep; the next one follows within seconds.
 const batch = 200
 
 // SweepResult counts what a sweep picked up.
-type SweepResult struct{ Charges, Moves, HeldBack, Events, Watches, Notices, Erasures, Members, Failed int }
+type SweepResult struct {
+	Charges, Moves, HeldBack, Events, Watches, Notices, Erasures, Members, News, Failed int
+}
 
 // SweepRows starts runs that are missing (never started, terminated, failed or
 // lost with Temporal's database), wakes runs for stored events and when a pause
@@ -170,7 +174,7 @@ func (s *Sweep) SendNotices(ctx context.Context) (SweepResult, error) {
 		}
 		res.count(&res.Notices, s.log("send notice", n.PaymentID, err))
 	}
-	return res, nil
+	return res, plainErr(s.news(ctx, &res))
 }
 
 func (r *SweepResult) count(kind *int, err error) {
