@@ -86,7 +86,7 @@ type Gate interface {
 	Require(permission access.Permission) echo.MiddlewareFunc
 }
 
-// Options configure the console. All but Erasures, Letters, Recharge, Temporal and Viewer are required.
+// Options configure the console. All but Erasures, Letters, Recharge, Subscriptions, Temporal and Viewer are required.
 type Options struct {
 	Payments Payments
 	Filters  Filters
@@ -103,6 +103,9 @@ type Options struct {
 	Letterhead *letter.Writer
 	// Recharge is nil where no shop sells by it; then it has no page.
 	Recharge Recharge
+	// Subscriptions is nil where none are sold; then they have no pages.
+	Subscriptions    Subscriptions
+	SubscriptionRuns SubscriptionRuns
 	// People, Presence, Invitations and Passwords serve the pages about people.
 	People      People
 	Presence    Presence
@@ -130,7 +133,8 @@ type Handler struct {
 func New(o Options) (*Handler, error) {
 	if o.Payments == nil || o.Filters == nil || o.Actions == nil || o.Runs == nil || o.Accounts == nil || o.Messages == nil ||
 		o.Trail == nil || o.People == nil || o.Presence == nil || o.Invitations == nil || o.Passwords == nil || o.Gate == nil || o.Now == nil ||
-		(o.Erasures == nil) != (o.ErasureRuns == nil) || (o.Letters == nil) != (o.Letterhead == nil) {
+		(o.Erasures == nil) != (o.ErasureRuns == nil) || (o.Letters == nil) != (o.Letterhead == nil) ||
+		(o.Subscriptions == nil) != (o.SubscriptionRuns == nil) {
 		return nil, errors.New("console: an option is missing")
 	}
 	if o.Viewer == nil {
@@ -168,6 +172,7 @@ func (h *Handler) Routes(e *echo.Echo) {
 	h.erasureRoutes(e)
 	h.letterRoutes(e)
 	h.rechargeRoutes(e)
+	h.subscriptionRoutes(e)
 }
 
 // scripted reports a request that htmx made: it takes parts of the answer.

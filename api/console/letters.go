@@ -42,6 +42,7 @@ func (h *Handler) letterRoutes(e *echo.Echo) {
 // lettersPage lists the letters of a shop in a language.
 type lettersPage struct {
 	frame
+	Beside    []link
 	Shops     []payment.ShopLine
 	Shop      string
 	Language  string
@@ -64,7 +65,8 @@ type letterLine struct {
 // letters lists what is written to whom. Without a shop it takes the first.
 func (h *Handler) letters(c echo.Context) error {
 	ctx := c.Request().Context()
-	page := lettersPage{frame: h.frame(c, "Mails"), Shop: fitting(c.QueryParam("shop")), Language: c.QueryParam("language"), Languages: letter.Languages()}
+	page := lettersPage{frame: h.frame(c, "Subscriptions"), Shop: fitting(c.QueryParam("shop")), Language: c.QueryParam("language"), Languages: letter.Languages()}
+	page.Title, page.Beside = "Mails", h.beside(page.frame, "Mails")
 	facets, err := h.o.Payments.Facets(ctx)
 	if err != nil {
 		return h.answer(c, err)
@@ -150,7 +152,8 @@ func (h *Handler) letterOf(c echo.Context, shop, language string) (letter.Own, e
 }
 
 func (h *Handler) showLetter(c echo.Context, status int, page letterPage) error {
-	page.frame, page.Title = h.frame(c, "Mails"), "Mail"
+	page.frame = h.frame(c, "Subscriptions")
+	page.Title = "Mail"
 	page.Ours, _ = h.o.Letterhead.Template(page.Own.Kind, page.Own.Language)
 	page.Placeholders, page.HasButton = page.Own.Kind.Placeholders(), page.Own.Kind.HasButton()
 	page.Back = base + "/letters?" + url.Values{"shop": {page.Own.Shop}, "language": {page.Own.Language}}.Encode()

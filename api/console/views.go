@@ -63,6 +63,7 @@ func parse() (*views, error) {
 	for _, name := range []string{
 		"payments", "payment", "confirm", "accounts", "deliveries", "deliveries_shopify", "audit", "erasures", "erasure", "people", "person", "invited",
 		"me", "letters", "letter", "message", "recharge", "charge",
+		"subscriptions", "subscription", "subscription_act", "plans", "plan", "dunning", "figures",
 	} {
 		t, err := template.New(name).Funcs(words).ParseFS(files, "templates/layout.html", "templates/parts.html", "templates/"+name+".html")
 		if err != nil {
@@ -108,11 +109,11 @@ func (h *Handler) frame(c echo.Context, here string) frame {
 		there      bool
 	}{
 		{"Payments", "/payments", access.SeePayments, true},
+		{"Subscriptions", "/subscriptions", access.SeePayments, h.o.Subscriptions != nil},
 		{"Accounts", "/accounts", access.SeePayments, true},
 		{"Deliveries", "/deliveries", access.SeePayments, true},
 		{"Recharge", "/recharge", access.SeePayments, h.o.Recharge != nil},
 		{"Audit", "/audit", access.ReadAudit, true},
-		{"Mails", "/letters", access.ManageAccounts, h.o.Letters != nil},
 		{"Erasures", "/erasures", access.Erase, h.o.Erasures != nil},
 		{"People", "/people", access.ManageUsers, true},
 	} {
