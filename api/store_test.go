@@ -107,6 +107,7 @@ func furnish(t *testing.T) *house {
 		&merchant.Handler{
 			Records: h.Store, Runs: h.runs, Providers: providers, Link: link, Resolution: 48 * time.Hour, Now: now, Log: zerolog.Nop(),
 			Subscriptions: h.members, SubscriptionRuns: h.members, Keepers: connectors.Names,
+			Page: func(id string) (string, error) { return "https://pay.example.com/subscription/" + id, nil },
 		},
 		&webhook.Handler{Events: h.Store, Runs: h.runs, Connectors: connectors, Now: now, Log: zerolog.Nop()},
 	)

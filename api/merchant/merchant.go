@@ -63,6 +63,8 @@ type Handler struct {
 	SubscriptionRuns SubscriptionRuns
 	// Keepers lists the providers that can charge a method that a buyer has left.
 	Keepers func() []string
+	// Page is the customer's own page of a subscription.
+	Page func(id string) (string, error)
 }
 
 const (

@@ -81,7 +81,8 @@ type chargeAnswer struct {
 type subscriptionAnswer struct {
 	ID          string             `json:"id"`
 	Ref         string             `json:"ref"`
-	URL         string             `json:"url,omitempty"` // where the customer pays what is open
+	URL         string             `json:"url,omitempty"`  // where the customer pays what is open, or leaves the method that a trial waits for
+	Page        string             `json:"page,omitempty"` // the customer's own: what is owed, and the payment method
 	State       subscription.State `json:"state"`
 	Test        bool               `json:"test"`
 	Terms       termsAnswer        `json:"terms"`
@@ -117,8 +118,16 @@ func (h *Handler) subscriptionAnswer(r subscription.Record) (subscriptionAnswer,
 		CancelAtEnd: r.CancelAtEnd, PauseAtEnd: r.PauseAtEnd, SkipNext: r.SkipNext, Method: r.Method != "",
 		Task: r.Task, Due: someTime(r.DueAt), Created: r.CreatedAt, Changed: r.ChangedAt, Ended: someTime(r.EndedAt),
 	}
-	if r.Pay != "" {
+	if !r.State.Over() {
+		if out.Page, err = h.Page(r.ID); err != nil {
+			return out, err
+		}
+	}
+	switch {
+	case r.Pay != "":
 		out.URL = h.Link(r.Pay)
+	case r.State == subscription.Pending:
+		out.URL = out.Page
 	}
 	if r.Next != nil {
 		next, err := termsAnswerOf(*r.Next)

@@ -9,6 +9,7 @@ import (
 	"tillflow/api/console/login"
 	"tillflow/internal/access"
 	"tillflow/internal/access/audit"
+	"tillflow/internal/letter"
 	"tillflow/internal/payment"
 	"tillflow/internal/store"
 )
@@ -40,8 +41,14 @@ func (s *Service) console() ([]api.Group, error) {
 	if err != nil {
 		return nil, err
 	}
+	writer, err := letter.NewWriter()
+	if err != nil {
+		return nil, err
+	}
+	sold := members{s.Store, s.soon}
 	pages, err := consoleapi.New(consoleapi.Options{
 		Payments: s.Store, Filters: s.Store, Actions: s.Store, Runs: runs{s}, Accounts: s.Store, Messages: s.Store, Trail: trail{s.Store},
+		Letters: s.Store, Letterhead: writer, Subscriptions: sold, SubscriptionRuns: sold,
 		Erasures: s.Store, ErasureRuns: s.Runs, Recharge: s.Store, People: s.Store, Presence: s.Store, Invitations: gate, Passwords: passwords, Gate: gate,
 		Temporal: consoleapi.Temporal{UI: s.Config.TemporalUI, Namespace: s.Config.TemporalNamespace}, Now: s.now, Log: s.log,
 	})

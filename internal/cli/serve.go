@@ -96,6 +96,7 @@ func (s *Service) publicHandler() (http.Handler, error) {
 		return nil, err
 	}
 	groups = append(append(groups, desk...), fetch)
+	sold := members{s.Store, s.soon}
 	handler := api.New(s.log, s.ready, append(
 		groups, pages, own, box, &pay.Brands{Logos: s.Store, Log: s.log},
 		&rechargeapi.Handler{Deliveries: s.Store, Now: s.now, Log: s.log},
@@ -103,6 +104,7 @@ func (s *Service) publicHandler() (http.Handler, error) {
 		&merchant.Handler{
 			Records: s.Store, Runs: s.soon, Providers: s.providers, Link: s.link,
 			Resolution: s.Timing.Resolution, Now: s.now, Log: s.log,
+			Subscriptions: sold, SubscriptionRuns: sold, Keepers: s.keepers, Page: s.ownPage,
 		},
 	)...)
 	if s.Config.CodecToken == "" {
@@ -193,6 +195,10 @@ func (s *Service) activities(shop *shopAPI) (worker.Activities, error) {
 	if err != nil {
 		return worker.Activities{}, err
 	}
+	news, err := s.news(mailer)
+	if err != nil {
+		return worker.Activities{}, err
+	}
 	gateway := &activities.Gateway{
 		Records: s.Store, Accounts: s.Store, Connectors: s.Connectors, Links: links{s.Config.PublicURL}, Methods: s.Store,
 		Flights: activities.NewFlights(activities.FlightOptions{Pauses: s.Store, Worker: processName(), Now: s.now, Log: s.log}),
@@ -206,7 +212,7 @@ func (s *Service) activities(shop *shopAPI) (worker.Activities, error) {
 		Members: &activities.Members{Records: s.Store, Gateway: gateway},
 		Sweep: &activities.Sweep{
 			Due: s.Store, Runs: s.Runs, Gateway: gateway, Mail: mailer, Members: &activities.MemberSweep{Due: s.Store, Runs: s.Runs},
-			Erasures: &activities.ErasureSweep{Due: s.Store, Runs: s.Runs}, Log: s.log,
+			Erasures: &activities.ErasureSweep{Due: s.Store, Runs: s.Runs}, News: news, Log: s.log,
 		},
 		Erasure: s.erasure(mailer),
 		Purge:   &activities.Purge{Retention: s.Store, Log: s.log},

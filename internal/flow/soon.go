@@ -8,9 +8,10 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"tillflow/internal/payment"
+	"tillflow/internal/subscription"
 )
 
-// Soon starts charges and moves behind an answer that must not wait: the
+// Soon starts charges, moves and subscriptions behind an answer that must not wait: the
 // committed row is the acceptance, and the sweep starts what is not started here.
 type Soon struct {
 	*Runs
@@ -37,6 +38,11 @@ func (s *Soon) StartSoon(ref payment.RunRef) {
 // StartMoveSoon starts the capture, void or refund in the background.
 func (s *Soon) StartMoveSoon(ref payment.MoveRef) {
 	s.soon("operation_id", ref.OperationID, func(ctx context.Context) error { return s.StartMove(ctx, ref) })
+}
+
+// StartSubscriptionSoon starts the run of a subscription in the background.
+func (s *Soon) StartSubscriptionSoon(ref subscription.Ref) {
+	s.soon("subscription_id", ref.ID, func(ctx context.Context) error { return s.StartSubscription(ctx, ref) })
 }
 
 func (s *Soon) soon(kind, id string, start func(context.Context) error) {

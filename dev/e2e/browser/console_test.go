@@ -14,12 +14,16 @@ import (
 
 	"tillflow/dev/stack"
 	"tillflow/internal/privacy"
+	"tillflow/internal/subscription"
 	"tillflow/standin/recharge"
 	"tillflow/standin/shopify"
 )
 
 // anID stands in the address of one payment, person or attempt.
 var anID = regexp.MustCompile(`[0-9a-f]{8}-[0-9a-f-]{27}`)
+
+// aLetter is the address of one mail's text.
+var aLetter = regexp.MustCompile(`^/console/letters/[a-z_]+$`)
 
 // knownPages must be met on a walk: without them it has met nothing.
 var knownPages = map[string]string{ // pattern to a text of the page
@@ -37,6 +41,16 @@ var knownPages = map[string]string{ // pattern to a text of the page
 	"/console/people":             "Who may come in",
 	"/console/people/:id":         "Signed in",
 	"/console/me":                 "Where you are signed in",
+
+	"/console/subscriptions":            "Needs a person",
+	"/console/subscriptions/:id":        "How it stands",
+	"/console/subscriptions/:id/act":    "ends at once and for good",
+	"/console/subscriptions/plans":      "Make a plan",
+	"/console/subscriptions/plans/edit": "Time zone",
+	"/console/subscriptions/figures":    "Monthly recurring revenue",
+	"/console/subscriptions/dunning":    "Change it",
+	"/console/letters":                  "To the merchant",
+	"/console/letters/:kind":            "How it reads",
 }
 
 // perPattern is how many pages of one pattern a walk looks at; one for each thing
@@ -71,6 +85,20 @@ func (w *world) fails(t *testing.T) {
 	}, 2*patience, 100*time.Millisecond, "the charges are known and told")
 }
 
+// subscribes: a plan is sold and somebody wants it, so that there is a subscription to look at.
+func (w *world) subscribes(t *testing.T) {
+	t.Helper()
+	_, err := w.Service.Store.CreatePlan(t.Context(), subscription.NewOffer{Shop: stack.Shop, Name: "Walkers’ club", By: "walk", Draft: subscription.Draft{
+		ID: "walk", Price: "9.90", Currency: "EUR", Zone: "Europe/Berlin", Interval: subscription.Interval{Unit: subscription.Month, Count: 1},
+	}})
+	require.NoError(t, err)
+	_, _, err = w.Service.Store.Subscribe(t.Context(), subscription.Signup{
+		Shop: stack.Shop, Ref: "walk-1", Test: true, Plan: "walk", Expected: 1, Quantity: 1, Token: "walktokenwalktokenwalktoken", Providers: []string{"stripe", "sandbox"},
+		Resolution: 48 * time.Hour, By: "walk",
+	})
+	require.NoError(t, err)
+}
+
 // enter signs in as a role, by the button that only the development stack has.
 func (w *world) enter(t *testing.T, role string) *tab {
 	t.Helper()
@@ -88,7 +116,7 @@ func pattern(address string) string {
 	if err != nil {
 		return ""
 	}
-	return anID.ReplaceAllString(u.Path, ":id")
+	return aLetter.ReplaceAllString(anID.ReplaceAllString(u.Path, ":id"), "/console/letters/:kind")
 }
 
 // walk opens every page of the console that links lead to, so that a page which
@@ -96,6 +124,7 @@ func pattern(address string) string {
 func walk(t *testing.T, w *world) {
 	w.forgets(t)
 	w.fails(t)
+	w.subscribes(t)
 	b := w.enter(t, "admin")
 	queue, seen, met := []string{w.PayURL + "/console/payments"}, map[string]bool{}, map[string]int{}
 	nav := steady(b, chromedp.Evaluate[[]string](`[...document.querySelectorAll("header a[href]")].map((a) => a.href)`))
@@ -134,12 +163,12 @@ func walk(t *testing.T, w *world) {
 	t.Logf("PROOF 7.pages ok %d kinds of pages, %d pages, axe-core looked at %d rules, the keyboard at %d controls", kinds, len(seen), rules, stops)
 }
 
-// consoleLinks are the pages that the page leads to; a certificate is a file.
+// consoleLinks are the pages that the page leads to; certificates and spreadsheets are files.
 func consoleLinks(w *world, b *tab) []string {
 	b.Helper()
 	links := steady(b, chromedp.Evaluate[[]string](`[...document.querySelectorAll("a[href]")].map((a) => a.href.split("#")[0])`))
 	return slices.DeleteFunc(links, func(a string) bool {
-		return !strings.HasPrefix(a, w.PayURL+"/console/") || strings.Contains(a, "/console/login") || strings.HasSuffix(a, "/certificate")
+		return !strings.HasPrefix(a, w.PayURL+"/console/") || strings.Contains(a, "/console/login") || strings.HasSuffix(a, "/certificate") || strings.Contains(a, ".csv")
 	})
 }
 
