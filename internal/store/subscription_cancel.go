@@ -19,6 +19,12 @@ func (m *member) cancel(ctx context.Context, tx pgx.Tx, c subscription.CommandLi
 		return answer, err
 	}
 	m.is, answer.Refund = next, back
+	if c := m.is.Open; c != nil && m.charge.PaymentID == "" {
+		// The mandate alone was awaited: there is no payment whose end would tell.
+		if m.is, _, err = m.is.Settle(subscription.Result{Key: c.Key, Reason: payment.Cancelled, At: m.now, Zone: m.zone}); err != nil {
+			return answer, bug("settle", "%s", err.Error())
+		}
+	}
 	if !back.IsPositive() {
 		return answer, nil
 	}

@@ -48,6 +48,7 @@ func (m *member) hearOpen(ctx context.Context, tx pgx.Tx) error {
 		return m.giveBack(ctx, tx)
 	case result.Paid:
 		m.settled = subscription.ChargePaid
+		m.row.Operator = payment.NobodyNeeded
 		m.keepMethod()
 		return nil
 	}
