@@ -123,14 +123,14 @@ func TestAPeriodIsChargedOnceWhoeverRaces(t *testing.T) {
 	b.plan()
 	r := b.active()
 	b.until(r)
-	atOnce(8, func() { _, _ = b.StepSubscription(t.Context(), r.ID) })
+	race(8, func() { _, _ = b.StepSubscription(t.Context(), r.ID) })
 	require.Equal(t, 2, b.reads(r.ID).Period.Number)
 	require.Equal(t, 1, b.count(`SELECT count(*) FROM payments WHERE source = 'renewal'`))
 	pay := b.paymentOf(r.ID, "000002")
-	atOnce(8, func() { _, _ = b.BeginCheckout(t.Context(), pay) })
+	race(8, func() { _, _ = b.BeginCheckout(t.Context(), pay) })
 	require.Equal(t, 1, b.count(`SELECT count(*) FROM attempts WHERE payment_id = $1`, pay))
 	b.find(b.attempt(r.ID, "000002"), payment.Declined, declined(payment.InsufficientFunds))
-	atOnce(8, func() { _, _ = b.TellSubscription(t.Context(), pay) })
+	race(8, func() { _, _ = b.TellSubscription(t.Context(), pay) })
 	require.Len(t, b.reads(r.ID).Failures, 1)
 
 	// The clock's retry and the customer's "pay now" at one moment: one attempt.
@@ -139,18 +139,18 @@ func TestAPeriodIsChargedOnceWhoeverRaces(t *testing.T) {
 		SubscriptionID: r.ID, Shop: shop, Command: subscription.CmdRetry, By: subscription.Customer,
 	})
 	require.NoError(t, err)
-	atOnce(8, func() {
+	race(8, func() {
 		_, _ = b.StepSubscription(t.Context(), r.ID)
 		_, _, _ = b.ApplyCommand(t.Context(), r.ID, line.ID)
 	})
 	require.Equal(t, 2, b.count(`SELECT choice_seq FROM payments WHERE id = $1`, pay))
 	b.settle(r.ID, "000002", payment.Done)
-	atOnce(8, func() { _, _ = b.TellSubscription(t.Context(), pay) })
+	race(8, func() { _, _ = b.TellSubscription(t.Context(), pay) })
 	require.Equal(t, subscription.Active, b.reads(r.ID).State)
 	require.Equal(t, 1, b.count(`SELECT count(*) FROM ledger_entries WHERE payment_id = $1 AND kind = 'charge'`, pay))
 }
 
-func atOnce(n int, do func()) {
+func race(n int, do func()) {
 	var all sync.WaitGroup
 	for range n {
 		all.Go(do)
@@ -241,6 +241,14 @@ func TestCommands(t *testing.T) {
 		require.Len(t, refs, 1)
 		b.step(r.ID)
 		require.True(t, b.reads(r.ID).PauseAtEnd)
+	})
+	t.Run("a trial that waits for its method can be cancelled, and is over", func(t *testing.T) {
+		t.Parallel()
+		b := setup(t)
+		b.plan(trialOf(14))
+		r := b.subscribe()
+		require.Nil(t, b.command(r.ID, subscription.CmdCancel, subscription.Args{}).Refused)
+		require.False(t, b.reads(r.ID).EndedAt.IsZero())
 	})
 	t.Run("another shop's subscription is not found", func(t *testing.T) {
 		t.Parallel()
