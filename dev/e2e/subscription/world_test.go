@@ -226,4 +226,3 @@ func (w *world) proven() {
 func state(s subscription.State) func(subscription.Record) bool {
 	return func(r subscription.Record) bool { return r.State == s && r.Open == nil }
 }
-
