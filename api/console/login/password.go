@@ -6,7 +6,6 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/labstack/echo/v4"
@@ -19,11 +18,8 @@ import (
 // maxLoginForm bounds the login's own forms.
 const maxLoginForm = 8 << 10
 
-// Words of a refusal. They tell nothing about which half was wrong.
-const (
-	wrongPassword = "Name or password is not correct."
-	wrongCode     = "The code is not correct, or was used before. Wait for the next one."
-)
+// wrongPassword tells nothing about which half was wrong.
+const wrongPassword = "Name or password is not correct."
 
 // showLogin is the login's page, or the console for who is in already.
 func (h *Handler) showLogin(c echo.Context) error {
@@ -188,76 +184,6 @@ func (h *Handler) open(c echo.Context, o access.Opening, who access.User, next s
 	h.cookies.set(c, sessionCookie, token.Reveal(), 0)
 	h.cookies.drop(c, formCookie)
 	return c.Redirect(http.StatusSeeOther, to)
-}
-
-// showCode asks for the one-time code.
-func (h *Handler) showCode(c echo.Context) error {
-	_, token, err := h.session(c, access.HalfOpen)
-	if err != nil {
-		return h.notHalf(c, err)
-	}
-	return h.codePage(c, http.StatusOK, token, codePage{Next: c.QueryParam("next")})
-}
-
-// notHalf answers who has given no password, or too long ago.
-func (h *Handler) notHalf(c echo.Context, err error) error {
-	if payment.ClassOf(err, payment.Unavailable) != payment.Unauthorized {
-		return h.views.trouble(c, h.o.Log, err)
-	}
-	return c.Redirect(http.StatusSeeOther, h.o.Base+loginPath)
-}
-
-func (h *Handler) codePage(c echo.Context, status int, token access.Token, p codePage) error {
-	p.Next, p.CSRF = h.next(p.Next), token.CSRF()
-	return h.views.render(c, status, "code", framed{Title: "Enter your code", Page: p})
-}
-
-// code takes the one-time code.
-func (h *Handler) code(c echo.Context) error {
-	session, token, err := h.session(c, access.HalfOpen)
-	if err != nil {
-		return h.notHalf(c, err)
-	}
-	if err := h.genuine(c, token, maxLoginForm); err != nil {
-		return h.forged(c, err)
-	}
-	next := field(c, "next")
-	refuse := func(status int, why string) error {
-		return h.codePage(c, status, token, codePage{Next: next, No: why})
-	}
-	ctx, user := c.Request().Context(), session.User
-	wait, err := h.o.Sessions.AdmitLogin(ctx, h.try(c, user.Name, access.ByTOTP), h.o.Throttle)
-	if err != nil {
-		return h.views.trouble(c, h.o.Log, err)
-	}
-	if wait > 0 {
-		return refuse(http.StatusTooManyRequests, h.tooMany(c, wait))
-	}
-	right, err := h.checkCode(c, user)
-	switch {
-	case err != nil:
-		return h.views.trouble(c, h.o.Log, err)
-	case !right:
-		if err := h.failed(c, user, "reason=code"); err != nil {
-			return h.views.trouble(c, h.o.Log, err)
-		}
-		return refuse(http.StatusUnauthorized, wrongCode)
-	}
-	return h.open(c, access.Opening{UserID: user.ID, Stage: access.Open, Method: access.ByTOTP}, user, next)
-}
-
-// checkCode compares a code and spends it: of two who bring the same one, one is let in.
-func (h *Handler) checkCode(c echo.Context, user access.User) (bool, error) {
-	ctx := c.Request().Context()
-	who, err := h.o.Users.Credentials(ctx, user.Name)
-	if err != nil {
-		return false, err
-	}
-	step, right := who.TOTP.Check(strings.ReplaceAll(field(c, "code"), " ", ""), h.o.Now(), who.Spent)
-	if !right {
-		return false, nil
-	}
-	return h.o.Users.SpendTOTPStep(ctx, who.ID, step)
 }
 
 // logout ends the session.
