@@ -21,6 +21,7 @@ import (
 	"tillflow/internal/payment"
 	"tillflow/internal/shopify/app"
 	core "tillflow/internal/shopify/hook"
+	standin "tillflow/standin/shopify"
 )
 
 const order = `{"id": 1, "financial_status": "paid", "email": "canary@example.com", "note": "canary"}`
@@ -79,7 +80,7 @@ func TestRefused(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	const redact = `{"shop_domain": "acme-dev.myshopify.com", "customer": {"id": 21, "email": "canary@example.com"}}`
-	sum, err := base64.StdEncoding.DecodeString(core.Sign("admin", []byte(redact)))
+	sum, err := base64.StdEncoding.DecodeString(standin.Signature("admin", []byte(redact)))
 	require.NoError(t, err)
 	for name, tc := range map[string]struct {
 		r      *http.Request
@@ -90,7 +91,7 @@ func TestRefused(t *testing.T) {
 		"a data request with a bad signature":       {request(t.Context(), app.CustomersDataRequest, "other", redact), 401},
 		"a message without a signature":             {request(t.Context(), app.CustomersRedact, "admin", redact, "X-Shopify-Hmac-Sha256", ""), 401},
 		"a signature in hex":                        {request(t.Context(), app.CustomersRedact, "admin", redact, "X-Shopify-Hmac-Sha256", hex.EncodeToString(sum)), 401},
-		"a body that was changed":                   {request(t.Context(), app.CustomersRedact, "admin", redact, "X-Shopify-Hmac-Sha256", core.Sign("admin", []byte(redact+" "))), 401},
+		"a body that was changed":                   {request(t.Context(), app.CustomersRedact, "admin", redact, "X-Shopify-Hmac-Sha256", standin.Signature("admin", []byte(redact+" "))), 401},
 		"a message without a shop":                  {request(t.Context(), app.OrdersPaid, "admin", order, "X-Shopify-Shop-Domain", ""), 400},
 		"a message without an id":                   {request(t.Context(), app.OrdersPaid, "admin", order, "X-Shopify-Webhook-Id", ""), 400},
 		"a message without a topic":                 {request(t.Context(), app.OrdersPaid, "admin", order, "X-Shopify-Topic", ""), 400},

@@ -19,6 +19,7 @@ import (
 	"tillflow/internal/shopify/app"
 	core "tillflow/internal/shopify/hook"
 	"tillflow/internal/store/storetest"
+	standin "tillflow/standin/shopify"
 )
 
 const shop = "acme-dev.myshopify.com"
@@ -132,7 +133,7 @@ func setup(t *testing.T) *bench {
 func request(ctx context.Context, topic app.Topic, key, body string, headers ...string) *http.Request {
 	r := httptest.NewRequestWithContext(ctx, http.MethodPost, "/webhook/shopify", strings.NewReader(body))
 	for name, value := range map[string]string{
-		"Content-Type": "application/json", "X-Shopify-Topic": string(topic), "X-Shopify-Hmac-Sha256": core.Sign(app.Secret(key), []byte(body)),
+		"Content-Type": "application/json", "X-Shopify-Topic": string(topic), "X-Shopify-Hmac-Sha256": standin.Signature(standin.Secret(key), []byte(body)),
 		"X-Shopify-Shop-Domain": shop, "X-Shopify-Api-Version": "2026-10", "X-Shopify-Webhook-Id": "w1", "X-Shopify-Triggered-At": "2026-11-20T10:00:00Z",
 	} {
 		r.Header.Set(name, value)

@@ -3,9 +3,6 @@ package hooks
 import (
 	"bytes"
 	"context"
-	"crypto/hmac"
-	"crypto/sha256"
-	"encoding/base64"
 	"fmt"
 	"io"
 	"net/http"
@@ -165,10 +162,8 @@ func (w *world) post(client *http.Client, body []byte) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	mac := hmac.New(sha256.New, []byte(w.WebhookSecret()))
-	mac.Write(body)
 	for name, value := range map[string]string{
-		"X-Shopify-Hmac-Sha256": base64.StdEncoding.EncodeToString(mac.Sum(nil)), "X-Shopify-Topic": "orders/paid", "X-Shopify-Shop-Domain": stack.Shop,
+		"X-Shopify-Hmac-Sha256": shopify.Signature(shopify.Secret(w.WebhookSecret()), body), "X-Shopify-Topic": "orders/paid", "X-Shopify-Shop-Domain": stack.Shop,
 		"X-Shopify-Webhook-Id": "replayed", "X-Shopify-API-Version": "2026-10", "X-Shopify-Triggered-At": "2026-11-20T10:00:01Z",
 	} {
 		req.Header.Set(name, value)

@@ -6,9 +6,6 @@ package privacy
 import (
 	"bytes"
 	"context"
-	"crypto/hmac"
-	"crypto/sha256"
-	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -175,12 +172,10 @@ func assertSoon(is func() bool) bool {
 // deliver posts a webhook of the second app with the body that is given, signed.
 func (w *world) deliver(t *testing.T, topic string, body []byte) int {
 	t.Helper()
-	mac := hmac.New(sha256.New, []byte(w.Config.ShopifyAdminClientSecret.Reveal()))
-	mac.Write(body)
 	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, w.PayURL+"/webhook/shopify", bytes.NewReader(body))
 	require.NoError(t, err)
 	for name, value := range map[string]string{
-		"X-Shopify-Topic": topic, "X-Shopify-Hmac-Sha256": base64.StdEncoding.EncodeToString(mac.Sum(nil)), "X-Shopify-Shop-Domain": stack.Shop,
+		"X-Shopify-Topic": topic, "X-Shopify-Hmac-Sha256": shopify.Signature(shopify.Secret(w.Config.ShopifyAdminClientSecret.Reveal()), body), "X-Shopify-Shop-Domain": stack.Shop,
 		"X-Shopify-API-Version": "2026-10", "X-Shopify-Webhook-Id": uuid.NewString(), "X-Shopify-Triggered-At": time.Now().UTC().Format(time.RFC3339Nano),
 		"Content-Type": "application/json",
 	} {

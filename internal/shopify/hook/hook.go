@@ -120,13 +120,6 @@ func triggered(text string, now time.Time) (time.Time, error) {
 	return at.UTC(), nil
 }
 
-// Sign makes the signature of a body, for those who have to send one: tests and rehearsals.
-func Sign(secret app.Secret, body []byte) string {
-	mac := hmac.New(sha256.New, []byte(secret))
-	mac.Write(body)
-	return base64.StdEncoding.EncodeToString(mac.Sum(nil))
-}
-
 func malformed(member string) error {
 	return bad("body", fmt.Sprintf("has no usable %s", member))
 }

@@ -15,6 +15,7 @@ import (
 
 	"tillflow/internal/shopify/app"
 	"tillflow/internal/shopify/hook"
+	standin "tillflow/standin/shopify"
 )
 
 const shop = "acme-dev.myshopify.com"
@@ -29,7 +30,7 @@ func keys() []hook.Key {
 func headers(topic, key, body string) http.Header {
 	h := http.Header{}
 	for name, value := range map[string]string{
-		"Content-Type": "application/json", "X-Shopify-Topic": topic, "X-Shopify-Hmac-Sha256": hook.Sign(app.Secret(key), []byte(body)),
+		"Content-Type": "application/json", "X-Shopify-Topic": topic, "X-Shopify-Hmac-Sha256": standin.Signature(standin.Secret(key), []byte(body)),
 		"X-Shopify-Shop-Domain": shop, "X-Shopify-API-Version": "2026-10", "X-Shopify-Webhook-Id": "b54557e4-0000-4000-8000-000000000001",
 		"X-Shopify-Event-Id": "98880550-0000-4000-8000-000000000002", "X-Shopify-Triggered-At": "2026-11-20T10:00:00.123456789Z",
 	} {
@@ -49,7 +50,10 @@ func TestSignature(t *testing.T) {
 		// RFC 4231, test case 2.
 		sum, err := hex.DecodeString("5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843")
 		require.NoError(t, err)
-		require.Equal(t, base64.StdEncoding.EncodeToString(sum), hook.Sign("Jefe", []byte("what do ya want for nothing?")))
+		signature, body := base64.StdEncoding.EncodeToString(sum), []byte("what do ya want for nothing?")
+		require.Equal(t, signature, standin.Signature("Jefe", body))
+		_, err = hook.Verify([]hook.Key{{App: app.Admin, Secret: "Jefe"}}, http.Header{"X-Shopify-Hmac-Sha256": {signature}}, body, now)
+		require.ErrorAs(t, err, new(*hook.FieldError), "the signature is good, the rest is not")
 	})
 	t.Run("the key that fits says whose message it is", func(t *testing.T) {
 		t.Parallel()
@@ -60,16 +64,16 @@ func TestSignature(t *testing.T) {
 		}
 	})
 	body := `{"id": 1, "note": "é"}`
-	good := hook.Sign("admin", []byte(body))
+	good := standin.Signature("admin", []byte(body))
 	raw, err := base64.StdEncoding.DecodeString(good)
 	require.NoError(t, err)
 	mac := hmac.New(sha256.New, nil)
 	mac.Write([]byte(body))
 	for name, signature := range map[string]string{
 		"none":                                 "",
-		"another secret's":                     hook.Sign("other", []byte(body)),
+		"another secret's":                     standin.Signature("other", []byte(body)),
 		"an empty secret's":                    base64.StdEncoding.EncodeToString(mac.Sum(nil)),
-		"that of the body written anew":        hook.Sign("admin", []byte(`{"id":1,"note":"é"}`)),
+		"that of the body written anew":        standin.Signature("admin", []byte(`{"id":1,"note":"é"}`)),
 		"one in hex":                           hex.EncodeToString(raw),
 		"one in the alphabet of addresses":     base64.URLEncoding.EncodeToString([]byte(strings.Repeat("\xff", 32))),
 		"one without padding":                  strings.TrimRight(good, "="),
@@ -91,7 +95,7 @@ func TestSignature(t *testing.T) {
 	})
 	t.Run("the signature is judged before anything else", func(t *testing.T) {
 		t.Parallel()
-		_, err := hook.Verify(keys(), http.Header{"X-Shopify-Hmac-Sha256": {hook.Sign("other", []byte("{"))}}, []byte("{"), now)
+		_, err := hook.Verify(keys(), http.Header{"X-Shopify-Hmac-Sha256": {standin.Signature("other", []byte("{"))}}, []byte("{"), now)
 		require.ErrorIs(t, err, hook.ErrSignature)
 	})
 }
