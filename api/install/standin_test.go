@@ -1,21 +1,10 @@
 package install_test
 
 import (
-	"bytes"
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
-	"crypto/tls"
-	"crypto/x509"
-	"io"
-	"math/big"
 	"net/http"
-	"net/http/cookiejar"
-	"net/http/httptest"
 	"net/url"
 	"path"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -34,15 +23,14 @@ import (
 	"tillflow/internal/store"
 	"tillflow/internal/store/storetest"
 	standin "tillflow/standin/shopify"
+	"tillflow/standin/shopify/shopifytest"
 )
 
-// town is the service and the stand-in Shopify, each on an address of its own, and a merchant's browser.
+// town is the service beside the stand-in Shopify.
 type town struct {
 	*store.Store
+	*shopifytest.Town
 	t       *testing.T
-	service string
-	shopify string
-	browser *http.Client
 	apps    map[app.Name]*shopify.Refresher
 	privacy chan hook.PrivacyRequest
 }
@@ -62,55 +50,32 @@ func (w *town) scopes(name app.Name) []string {
 
 func newTown(t *testing.T, shops ...standin.Shop) *town {
 	t.Helper()
-	w := &town{t: t, apps: map[app.Name]*shopify.Refresher{}, privacy: make(chan hook.PrivacyRequest, 8)}
+	w := &town{Town: shopifytest.New(t), t: t, apps: map[app.Name]*shopify.Refresher{}, privacy: make(chan hook.PrivacyRequest, 8)}
 	w.Store = storetest.Open(t, time.Now).Store
-	jar, err := cookiejar.New(nil)
-	require.NoError(t, err)
-	w.browser = &http.Client{Jar: jar, Timeout: 20 * time.Second}
-
-	// Each must know the other's address before it is made.
-	var service, platform atomic.Pointer[http.Handler]
-	listen := func(h *atomic.Pointer[http.Handler]) string {
-		server := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) { (*h.Load()).ServeHTTP(rw, r) }))
-		t.Cleanup(server.Close)
-		return server.URL
-	}
-	w.service, w.shopify = listen(&service), listen(&platform)
-	shopifys, ours := w.openShopify(shops), w.openService()
-	platform.Store(&shopifys)
-	service.Store(&ours)
+	w.openShopify(shops)
+	w.openService()
 	return w
 }
 
-func (w *town) openShopify(shops []standin.Shop) http.Handler {
+func (w *town) openShopify(shops []standin.Shop) {
 	w.t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	require.NoError(w.t, err)
-	template := &x509.Certificate{SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(time.Hour)}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
-	require.NoError(w.t, err)
 	declared := func(mount string) standin.Listing {
 		return standin.Listing{
-			AppURL: w.service + mount + "/install", RedirectURLs: []string{w.service + mount + "/callback"},
+			AppURL: w.ServiceURL + mount + "/install", RedirectURLs: []string{w.ServiceURL + mount + "/callback"},
 			Webhooks: []standin.Webhook{{
 				Topics: []string{"app/uninstalled", "app/scopes_update", "customers/data_request", "customers/redact", "shop/redact"},
-				URI:    w.service + "/webhook/shopify",
+				URI:    w.ServiceURL + "/webhook/shopify",
 			}},
 			PermanentTokens: true,
 		}
 	}
-	server, err := standin.New(standin.Options{
-		PublicURL: w.shopify, App: standin.App{PaymentSessionURL: "https://127.0.0.1:1/shopify/payment_session"},
-		ClientCertificate: tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key},
-		ClientID:          "payments-client", ClientSecret: "payments-secret", Listing: declared("/shopify"), Shops: shops,
+	w.OpenShopify(standin.Options{
+		ClientID: "payments-client", ClientSecret: "payments-secret", Listing: declared("/shopify"), Shops: shops,
 		AdminApp: &standin.SecondApp{ClientID: "admin-client", ClientSecret: "admin-secret", Listing: declared("/shopify/admin")},
 	})
-	require.NoError(w.t, err)
-	w.t.Cleanup(func() { require.NoError(w.t, server.Close()) })
-	return server
 }
 
-func (w *town) openService() http.Handler {
+func (w *town) openService() {
 	w.t.Helper()
 	calls := &http.Client{Timeout: 10 * time.Second}
 	dispatcher, err := hook.NewDispatcher(hook.Dispatcher{Queue: w.Store, Shops: w.Store, Erasures: w, Log: zerolog.Nop()})
@@ -136,41 +101,20 @@ func (w *town) openService() http.Handler {
 		h, err := install.New(install.Options{
 			App: core.App{
 				Name: name, BaseURL: w.shopify + "/shops/{shop}", ClientID: string(name) + "-client", Secrets: []app.Secret{app.Secret(string(name) + "-secret")},
-				Scopes: w.scopes(name), RedirectURL: w.service + mount + "/callback",
+				Scopes: w.scopes(name), RedirectURL: w.ServiceURL + mount + "/callback",
 			},
 			Platform: refresher, Installs: w.Store, Path: mount, Now: time.Now, Log: zerolog.Nop(),
 		})
 		require.NoError(w.t, err)
 		groups = append(groups, h)
 	}
-	return api.New(zerolog.Nop(), func(context.Context) error { return nil }, groups...)
-}
-
-// send makes a request of the merchant's browser and answers the page at its end.
-func (w *town) send(method, address string, form url.Values) (int, string, *url.URL) {
-	w.t.Helper()
-	r, err := http.NewRequestWithContext(w.t.Context(), method, address, bytes.NewReader([]byte(form.Encode())))
-	require.NoError(w.t, err)
-	if form != nil {
-		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-	}
-	resp, err := w.browser.Do(r)
-	require.NoError(w.t, err)
-	defer resp.Body.Close()
-	body, err := io.ReadAll(resp.Body)
-	require.NoError(w.t, err)
-	return resp.StatusCode, string(body), resp.Request.URL
+	w.OpenService(api.New(zerolog.Nop(), func(context.Context) error { return nil }, groups...))
 }
 
 // install takes the merchant through the installation.
 func (w *town) install(mount string) {
 	w.t.Helper()
-	status, page, at := w.send(http.MethodGet, w.service+mount+"/install?shop="+shop, nil)
-	require.Equal(w.t, http.StatusOK, status, page)
-	if at.Path != mount+"/callback" { // Shopify asks
-		status, page, at = w.send(http.MethodPost, w.shopify+"/shops/"+shop+"/admin/oauth/authorize", at.Query())
-	}
-	require.Equal(w.t, http.StatusOK, status, page)
+	page, at := w.Install(http.MethodGet, w.ServiceURL+mount+"/install?shop="+shop, shop)
 	require.Equal(w.t, mount+"/callback", at.Path)
 	require.Contains(w.t, page, "The app is installed")
 }
@@ -208,7 +152,7 @@ func TestWithShopify(t *testing.T) {
 		first, err := w.token(app.Payments)
 		require.NoError(t, err)
 		w.install("/shopify") // opened once more: Shopify does not ask again
-		status, page, _ := w.send(http.MethodPost, w.shopify+"/shops/"+shop+"/admin/apps/payments/uninstall", url.Values{})
+		status, page, _ := w.Send(http.MethodPost, w.ShopifyURL+"/shops/"+shop+"/admin/apps/payments/uninstall", url.Values{})
 		require.Equal(t, http.StatusOK, status, page)
 		require.Eventually(t, func() bool {
 			_, err := w.token(app.Payments)
@@ -229,7 +173,7 @@ func TestWithShopify(t *testing.T) {
 		t.Parallel()
 		w := newTown(t, standin.Shop{Domain: shop})
 		w.install("/shopify/admin")
-		client, address := w.adminClient(), w.service+"/webhook/shopify"
+		client, address := w.adminClient(), w.ServiceURL+"/webhook/shopify"
 		list, err := client.Subscriptions(t.Context(), shop)
 		require.NoError(t, err)
 		topics := []app.Topic{app.OrdersPaid, app.RefundsCreate}
@@ -245,7 +189,7 @@ func TestWithShopify(t *testing.T) {
 		list, err = client.Subscriptions(t.Context(), shop)
 		require.NoError(t, err)
 		require.NotContains(t, admin.Missing(list, address), app.RefundsCreate)
-		status, page, _ := w.send(http.MethodDelete, w.shopify+"/_subscriptions/"+path.Base(made.ID), nil)
+		status, page, _ := w.Send(http.MethodDelete, w.ShopifyURL+"/_subscriptions/"+path.Base(made.ID), nil)
 		require.Less(t, status, 300, page)
 		list, err = client.Subscriptions(t.Context(), shop)
 		require.NoError(t, err)

@@ -3,9 +3,6 @@ package cli
 import (
 	"bytes"
 	"context"
-	"crypto/hmac"
-	"crypto/sha256"
-	"encoding/base64"
 	"encoding/json"
 	"io"
 	"net/http"
@@ -39,13 +36,13 @@ func TestInstalledApp(t *testing.T) {
 		require.Contains(t, page, "Connect an account")
 		require.NotContains(t, page, "Ready to take payments")
 		require.NoError(t, r.tell(t.Context()))
-		require.Nil(t, w.shopify.Books(newShop, false).Shops[newShop].Ready, "without an account there is nothing to be ready with")
+		require.Nil(t, w.Shopify.Books(newShop, false).Shops[newShop].Ready, "without an account there is nothing to be ready with")
 
 		require.NoError(t, w.Store.PutShop(t.Context(), store.Shop{Shop: newShop, Label: "New", Mail: "owner@new.example", Active: true}))
 		_, err = w.Store.PutAccount(t.Context(), store.Account{Shop: newShop, Provider: "sandbox", Label: "Sandbox", Enabled: true}, map[string]string{})
 		require.NoError(t, err)
 		require.NoError(t, r.tell(t.Context()))
-		book := w.shopify.Books(newShop, false).Shops[newShop]
+		book := w.Shopify.Books(newShop, false).Shops[newShop]
 		require.True(t, *book.Ready)
 		require.Equal(t, newShop, book.Handle)
 		require.Contains(t, w.install("payments", "/shopify"), "Ready to take payments", "opened again, all is done")
@@ -63,7 +60,7 @@ func TestInstalledApp(t *testing.T) {
 		_, err = api.client.PublicVersions(t.Context(), newShop)
 		require.NoError(t, err)
 		require.NoError(t, r.tell(t.Context()))
-		require.True(t, *w.shopify.Books(newShop, false).Shops[newShop].Ready, "Shopify forgot, and is told again")
+		require.True(t, *w.Shopify.Books(newShop, false).Shops[newShop].Ready, "Shopify forgot, and is told again")
 	})
 	t.Run("the second app has an installation and tokens of its own", func(t *testing.T) {
 		t.Parallel()
@@ -132,17 +129,15 @@ func TestRotation(t *testing.T) {
 // post sends a webhook about an order with a signature of the secret.
 func (w *town) post(secret string, body []byte) (int, string) {
 	w.t.Helper()
-	r, err := http.NewRequestWithContext(w.t.Context(), http.MethodPost, w.public+"/webhook/shopify", bytes.NewReader(body))
+	r, err := http.NewRequestWithContext(w.t.Context(), http.MethodPost, w.ServiceURL+"/webhook/shopify", bytes.NewReader(body))
 	require.NoError(w.t, err)
-	mac := hmac.New(sha256.New, []byte(secret))
-	mac.Write(body)
 	for name, value := range map[string]string{
-		"X-Shopify-Hmac-Sha256": base64.StdEncoding.EncodeToString(mac.Sum(nil)), "X-Shopify-Topic": "orders/paid", "X-Shopify-Shop-Domain": newShop,
+		"X-Shopify-Hmac-Sha256": standin.Signature(standin.Secret(secret), body), "X-Shopify-Topic": "orders/paid", "X-Shopify-Shop-Domain": newShop,
 		"X-Shopify-Webhook-Id": "wh-1", "X-Shopify-API-Version": shopify.APIVersion, "X-Shopify-Triggered-At": w.clock().UTC().Format(time.RFC3339Nano),
 	} {
 		r.Header.Set(name, value)
 	}
-	resp, err := w.browser.Do(r)
+	resp, err := w.Browser.Do(r)
 	require.NoError(w.t, err)
 	defer resp.Body.Close()
 	text, err := io.ReadAll(resp.Body)
@@ -175,7 +170,7 @@ func TestDoor(t *testing.T) {
 			delete(vars, "TILLFLOW_SHOPIFY_ADMIN_CLIENT_SECRET")
 		})
 		for _, path := range []string{"/shopify/admin/install?shop=" + newShop, "/shopify/admin/callback"} {
-			status, _, _ := w.send(http.MethodGet, w.public+path, nil)
+			status, _, _ := w.Send(http.MethodGet, w.ServiceURL+path, nil)
 			require.Equal(t, http.StatusNotFound, status, path)
 		}
 		status, _ := w.post("admin-secret", []byte(`{}`))
@@ -203,7 +198,7 @@ func TestPrivacyRequest(t *testing.T) {
 		"shop_id": 1, "shop_domain": newShop, "customer": map[string]any{"id": 7, "email": "canary@example.com"}, "orders_to_redact": []int{11},
 	})
 	require.NoError(t, err)
-	sent, err := w.shopify.RaiseWebhook(standin.WebhookRequest{Shop: newShop, Topic: "customers/redact", App: standin.PaymentsApp, Payload: payload})
+	sent, err := w.Shopify.RaiseWebhook(standin.WebhookRequest{Shop: newShop, Topic: "customers/redact", App: standin.PaymentsApp, Payload: payload})
 	require.NoError(t, err)
 	require.Len(t, sent, 1)
 	line := func() app.Line {
