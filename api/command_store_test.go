@@ -45,7 +45,7 @@ func TestCommandsInTheRecord(t *testing.T) {
 		got := out["outcome"].(map[string]any)
 		require.Equal(t, []any{"15.00", "30.00", "15.00", "000001-0001"}, []any{got["credit"], got["cost"], got["amount"], got["charge"]})
 		require.Equal(t, out, h.ask(t, http.StatusOK, "POST subscription/change", body+"}", "Idempotency-Key", "c1"), "a repeat is answered and not done again")
-		require.Equal(t, 2, h.count(t, `SELECT count(*) FROM subscription_charges`))
+		require.Equal(t, 2, h.Count(t, `SELECT count(*) FROM subscription_charges`))
 		h.refused(t, http.StatusConflict, "would_charge_twice", "subscription", "POST subscription/change", `{"ref": "sub-1", "quantity": 3, "when": "prorated"}`)
 		h.refused(t, http.StatusConflict, "would_charge_twice", "subscription", "POST subscription/change", `{"ref": "sub-1", "quantity": 3, "when": "prorated", "preview": true}`)
 		h.refused(t, http.StatusConflict, "idempotency_key_reused", "Idempotency-Key", "POST subscription/pause", ref, "Idempotency-Key", "c1")
@@ -75,7 +75,7 @@ func TestCommandsInTheRecord(t *testing.T) {
 		h.now = h.now.Add(15 * 24 * time.Hour)
 		out := h.ask(t, http.StatusOK, "POST subscription/cancel", `{"ref": "sub-1", "refund": true}`)
 		require.Equal(t, "15.00", out["outcome"].(map[string]any)["refund"])
-		require.Equal(t, 1, h.count(t, `SELECT count(*) FROM move_sessions WHERE amount_minor = 1500`))
+		require.Equal(t, 1, h.Count(t, `SELECT count(*) FROM move_sessions WHERE amount_minor = 1500`))
 		for _, command := range []string{"pause", "resume", "skip", "retry", "cancel"} {
 			h.refused(t, http.StatusConflict, "wrong_state", "subscription", "POST subscription/"+command, ref)
 		}
@@ -104,7 +104,7 @@ func TestCommandsInTheRecord(t *testing.T) {
 		} {
 			t.Run(rule, func(t *testing.T) {
 				h.refused(t, c.status, c.code, c.field, "POST subscription/"+c.route, c.body)
-				require.Zero(t, h.count(t, `SELECT count(*) FROM subscription_commands`))
+				require.Zero(t, h.Count(t, `SELECT count(*) FROM subscription_commands`))
 			})
 		}
 		h.refused(t, http.StatusConflict, "nothing_to_do", "subscription", "POST subscription/withdraw", `{"ref": "sub-1", "what": "skip"}`)
@@ -120,6 +120,6 @@ func TestCommandsInTheRecord(t *testing.T) {
 		h.members.away = false
 		out := h.ask(t, http.StatusOK, "POST subscription/pause", ref, "Idempotency-Key", "p1")
 		require.Equal(t, true, out["subscription"].(map[string]any)["pause_at_end"])
-		require.Equal(t, 1, h.count(t, `SELECT count(*) FROM subscription_commands`))
+		require.Equal(t, 1, h.Count(t, `SELECT count(*) FROM subscription_commands`))
 	})
 }

@@ -87,7 +87,7 @@ func (h *house) begun(t *testing.T) {
 	h.ask(t, http.StatusCreated, "POST plan", dearPlan)
 	id, _ := h.ask(t, http.StatusCreated, "POST subscription", oneSub)["id"].(string)
 	var paymentID string
-	require.NoError(t, h.pool.QueryRow(t.Context(), `SELECT payment_id::text FROM subscription_charges WHERE subscription_id = $1`, id).Scan(&paymentID))
+	require.NoError(t, h.Pool.QueryRow(t.Context(), `SELECT payment_id::text FROM subscription_charges WHERE subscription_id = $1`, id).Scan(&paymentID))
 	send, err := h.BeginCheckout(t.Context(), paymentID)
 	require.NoError(t, err)
 	found := payment.Finding{AttemptID: send.Attempt.ID, Evidence: payment.ByAnswer, EvidenceRef: "req_1", State: payment.Open, Ref: "cs_1",
@@ -143,7 +143,7 @@ func TestPlansInTheRecord(t *testing.T) {
 		} {
 			t.Run(rule, func(t *testing.T) {
 				h.refused(t, http.StatusBadRequest, c.code, c.field, "POST plan", c.body)
-				require.Equal(t, 1, h.count(t, `SELECT count(*) FROM plan_versions`))
+				require.Equal(t, 1, h.Count(t, `SELECT count(*) FROM plan_versions`))
 			})
 		}
 	})
@@ -227,7 +227,7 @@ func TestSubscriptionsInTheRecord(t *testing.T) {
 		require.Equal(t, s, h.ask(t, http.StatusOK, "GET subscription?ref=sub-1", ""))
 		h.refused(t, http.StatusConflict, "idempotency_key_reused", "Idempotency-Key", "POST subscription", strings.Replace(oneSub, "sub-1", "sub-2", 1), "Idempotency-Key", "k1")
 		h.refused(t, http.StatusConflict, "different_subscription", "ref", "POST subscription", strings.Replace(oneSub, `"version": 1`, `"version": 1, "quantity": 2`, 1))
-		require.Equal(t, 1, h.count(t, `SELECT count(*) FROM subscriptions`))
+		require.Equal(t, 1, h.Count(t, `SELECT count(*) FROM subscriptions`))
 		require.Len(t, h.members.soon, 1, "one run")
 		require.Equal(t, map[string]any{"ref": "sub-1", "paid_up": false, "standing": "pending", "plan": "gold", "quantity": float64(1)},
 			h.ask(t, http.StatusOK, "GET entitlement?ref=sub-1", ""))
@@ -257,7 +257,7 @@ func TestSubscriptionsInTheRecord(t *testing.T) {
 		} {
 			t.Run(rule, func(t *testing.T) {
 				h.refused(t, c.status, c.code, c.field, "POST subscription", c.body)
-				require.Zero(t, h.count(t, `SELECT count(*) FROM subscriptions`)+h.count(t, `SELECT count(*) FROM payments`)+h.count(t, `SELECT count(*) FROM vault`))
+				require.Zero(t, h.Count(t, `SELECT count(*) FROM subscriptions`)+h.Count(t, `SELECT count(*) FROM payments`)+h.Count(t, `SELECT count(*) FROM vault`))
 			})
 		}
 	})

@@ -93,14 +93,14 @@ func (w *town) openService() {
 	}}
 	for name, mount := range map[app.Name]string{app.Payments: "/shopify", app.Admin: "/shopify/admin"} {
 		refresher, err := shopify.NewRefresher(shopify.RefresherOptions{
-			BaseURL: w.shopify + "/shops/{shop}", ClientID: string(name) + "-client", ClientSecret: app.Secret(string(name) + "-secret"),
+			BaseURL: w.ShopifyURL + "/shops/{shop}", ClientID: string(name) + "-client", ClientSecret: app.Secret(string(name) + "-secret"),
 			HTTPClient: calls, Log: zerolog.Nop(), Now: time.Now,
 		})
 		require.NoError(w.t, err)
 		w.apps[name] = refresher
 		h, err := install.New(install.Options{
 			App: core.App{
-				Name: name, BaseURL: w.shopify + "/shops/{shop}", ClientID: string(name) + "-client", Secrets: []app.Secret{app.Secret(string(name) + "-secret")},
+				Name: name, BaseURL: w.ShopifyURL + "/shops/{shop}", ClientID: string(name) + "-client", Secrets: []app.Secret{app.Secret(string(name) + "-secret")},
 				Scopes: w.scopes(name), RedirectURL: w.ServiceURL + mount + "/callback",
 			},
 			Platform: refresher, Installs: w.Store, Path: mount, Now: time.Now, Log: zerolog.Nop(),
@@ -128,7 +128,7 @@ func (w *town) token(name app.Name) (string, error) {
 func (w *town) adminClient() *admin.Client {
 	w.t.Helper()
 	client, err := admin.New(admin.Options{Shopify: shopify.Options{
-		API: shopify.AdminAPI, BaseURL: w.shopify + "/shops/{shop}", HTTPClient: &http.Client{Timeout: 10 * time.Second}, Tokens: source{w}, Log: zerolog.Nop(), Now: time.Now,
+		API: shopify.AdminAPI, BaseURL: w.ShopifyURL + "/shops/{shop}", HTTPClient: &http.Client{Timeout: 10 * time.Second}, Tokens: source{w}, Log: zerolog.Nop(), Now: time.Now,
 	}})
 	require.NoError(w.t, err)
 	return client

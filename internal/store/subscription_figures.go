@@ -77,7 +77,7 @@ func (s *Store) SubscriptionFigures(ctx context.Context, f subscription.FigureFi
 	b.Queue(monthlyFigures, args).Query(into(&out.Monthly))
 	b.Queue(churnFigures, args).QueryRow(func(row pgx.Row) error { return row.Scan(&out.Churn.AtStart, &out.Churn.Lost, &out.Churn.Began) })
 	b.Queue(failedFigures, args).Query(func(rows pgx.Rows) (err error) {
-		out.Failed, err = pgx.CollectRows(rows, scanFailed)
+		out.Failed, err = pgx.CollectRows(rows, scanFailedFigure)
 		return err
 	})
 	b.Queue(settledFigures, with(subscription.ChargePaid)).Query(into(&out.Recovered))
@@ -93,7 +93,7 @@ func scanFigure(row pgx.CollectableRow) (subscription.CurrencyFigure, error) {
 	return f, err
 }
 
-func scanFailed(row pgx.CollectableRow) (subscription.FailedFigure, error) {
+func scanFailedFigure(row pgx.CollectableRow) (subscription.FailedFigure, error) {
 	var f subscription.FailedFigure
 	var currency money.Currency
 	err := row.Scan(&currency, &f.Reason, &f.Failed.Count, &f.Failed.Amount.Minor, &f.Recovered.Count, &f.Recovered.Amount.Minor,

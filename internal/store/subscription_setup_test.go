@@ -27,6 +27,10 @@ func (b *bundle) plan(change ...func(*subscription.Draft)) subscription.Offer {
 	return o
 }
 
+func trialOf(days int) func(*subscription.Draft) {
+	return func(d *subscription.Draft) { d.TrialDays = days }
+}
+
 // signup wishes for one unit of the plan.
 func (b *bundle) signup(change ...func(*subscription.Signup)) subscription.Signup {
 	in := subscription.Signup{
@@ -122,4 +126,8 @@ func (b *bundle) renewed(id string) subscription.Record {
 	b.until(b.reads(id))
 	b.step(id)
 	return b.reads(id)
+}
+
+func declined(why payment.DeclineReason) func(*payment.Finding) {
+	return func(f *payment.Finding) { f.Decline, f.Code = why, string(why) }
 }
