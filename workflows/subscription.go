@@ -87,7 +87,8 @@ func (l *life) anew(ctx workflow.Context) bool {
 	if !workflow.AllHandlersFinished(ctx) {
 		return false
 	}
-	return l.view.Period != l.period && l.view.Renewal == nil || workflow.GetInfo(ctx).GetContinueAsNewSuggested()
+	over := l.period >= 0 && l.view.Period != l.period && l.view.Renewal == nil
+	return over || workflow.GetInfo(ctx).GetContinueAsNewSuggested()
 }
 
 // step does the one thing that is to be done, if there is one.

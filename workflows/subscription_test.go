@@ -131,17 +131,13 @@ func TestSubscriptionCarriesOutACommandOnce(t *testing.T) {
 		subscription.View{State: subscription.Active, Period: 1, Task: subscription.TaskRenew, DueAt: born.Add(30 * 24 * time.Hour)},
 		subscription.View{State: subscription.Cancelled, Period: 1, Ended: true},
 	)
-	var first, foreign error
+	var first, foreign, rejected error
 	var answer flow.CommandResult
 	env.RegisterDelayedCallback(func() {
 		env.UpdateWorkflow(flow.UpdateCommand, "foreign", callback(nil, &foreign), flow.CommandUpdate{CommandID: "foreign"})
 	}, time.Minute)
 	env.RegisterDelayedCallback(func() {
-		var rejected error
-		env.UpdateWorkflow(flow.UpdateCommand, "empty", &testsuite.TestUpdateCallback{
-			OnAccept: func() {}, OnReject: func(err error) { rejected = err }, OnComplete: func(any, error) {},
-		}, flow.CommandUpdate{})
-		require.Error(t, rejected)
+		env.UpdateWorkflow(flow.UpdateCommand, "empty", callback(nil, &rejected), flow.CommandUpdate{})
 	}, 2*time.Minute)
 	env.RegisterDelayedCallback(func() {
 		env.UpdateWorkflow(flow.UpdateCommand, "c1", callback(&answer, &first), flow.CommandUpdate{CommandID: "c1"})
@@ -151,6 +147,7 @@ func TestSubscriptionCarriesOutACommandOnce(t *testing.T) {
 	require.NoError(t, env.GetWorkflowError())
 	require.NoError(t, first)
 	require.Error(t, foreign)
+	require.ErrorContains(t, rejected, "no command id")
 	require.Equal(t, subscription.Cancelled, answer.Answer.State)
 	require.Equal(t, []string{"c1"}, r.applied)
 	var result flow.SubscriptionResult

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"regexp"
 	"slices"
 	"time"
 
@@ -13,9 +12,6 @@ import (
 	"tillflow/internal/payment"
 	"tillflow/internal/subscription"
 )
-
-// planID is what a plan may be called; the database says the same.
-var planID = regexp.MustCompile(`^[a-z0-9][a-z0-9_-]{0,63}$`)
 
 // maxName bounds a plan's name.
 const maxName = 100
@@ -38,9 +34,6 @@ func refuse(field string, reason subscription.Reason, message string) error {
 // What the domain does not take is a *subscription.Refusal.
 func (s *Store) CreatePlan(ctx context.Context, o subscription.NewOffer) (subscription.Offer, error) {
 	const action = "create plan"
-	if !planID.MatchString(o.Draft.ID) {
-		return subscription.Offer{}, refuse("id", subscription.OutOfRange, "must be 1 to 64 of a-z, 0-9, - and _, and begin with a letter or digit")
-	}
 	if err := checkName(o.Name); err != nil {
 		return subscription.Offer{}, err
 	}

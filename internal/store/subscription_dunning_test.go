@@ -107,6 +107,7 @@ func TestDunning(t *testing.T) {
 		require.Equal(t, subscription.PastDue, r.State)
 		require.Equal(t, payment.NotSupported, r.Failures[0].Reason)
 		require.Zero(t, b.count(`SELECT count(*) FROM attempts WHERE payment_id = $1`, b.paymentOf(r.ID, "000002")))
+		b.clock.Add(time.Second) // of one second it could not be told whether the charge had had it
 		answer := b.command(r.ID, subscription.CmdMethod, subscription.Args{Method: uuid.NewString(), Account: b.live})
 		require.Nil(t, answer.Refused)
 		b.step(r.ID)

@@ -31,6 +31,7 @@ func TestSubscriptionFigures(t *testing.T) {
 	eur := func(n int, minor int64) []subscription.CurrencyFigure {
 		return []subscription.CurrencyFigure{{Count: n, Amount: money.New(minor, "EUR")}}
 	}
+	b.clock.Add(time.Hour) // it begins after the time of the figures has
 	year := b.subscribe(func(in *subscription.Signup) { in.Plan = "yearly" })
 	b.settle(year.ID, "000001", payment.Done)
 	b.step(year.ID)

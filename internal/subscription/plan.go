@@ -2,6 +2,7 @@ package subscription
 
 import (
 	"errors"
+	"regexp"
 	"time"
 
 	"tillflow/internal/money"
@@ -70,7 +71,11 @@ type Update struct {
 	From     time.Time
 }
 
-// NewPlan checks a draft and makes its first version. It refuses: a price that
+// planID is what a plan may be called; the database says the same.
+var planID = regexp.MustCompile(`^[a-z0-9][a-z0-9_-]{0,63}$`)
+
+// NewPlan checks a draft and makes its first version. It refuses: an id that is
+// empty, long or has other signs than a-z, 0-9, - and _ ("id"); a price that
 // is no number, zero, negative or has more digits than the currency
 // ("price"); an unknown currency ("currency"); an interval outside of its limits
 // ("interval.unit", "interval.count"), an anchor that it cannot have
@@ -79,6 +84,9 @@ type Update struct {
 func NewPlan(d Draft) (Plan, error) {
 	if d.ID == "" {
 		return Plan{}, refuse("id", Missing, "must be given")
+	}
+	if !planID.MatchString(d.ID) {
+		return Plan{}, refuse("id", OutOfRange, "must be 1 to 64 of a-z, 0-9, - and _, and begin with a letter or digit")
 	}
 	price, err := parsePrice(d.Price, d.Currency)
 	if err != nil {
