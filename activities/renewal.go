@@ -3,6 +3,8 @@ package activities
 import (
 	"context"
 
+	"github.com/rs/zerolog"
+
 	"tillflow/internal/payment"
 	"tillflow/internal/psp"
 	"tillflow/internal/subscription"
@@ -35,6 +37,15 @@ type Subscriptions interface {
 type Members struct {
 	Records Subscriptions
 	Gateway *Gateway
+	Runs    MemberCalls
+	Log     zerolog.Logger
+}
+
+// MemberCalls lets the runs of subscriptions and of their charges wake each other.
+type MemberCalls interface {
+	MemberRuns
+	// SignalChoice lets the run of a charge look at the rows, and starts it when there is none.
+	SignalChoice(ctx context.Context, ref payment.RunRef) error
 }
 
 // SubscriptionInput names a subscription.
@@ -72,9 +83,33 @@ func (m *Members) ApplyCommand(ctx context.Context, in CommandInput) (Commanded,
 	return Commanded{Answer: answer, View: view}, plainErr(err)
 }
 
-// TellSubscription tells a subscription what its payment's rows show.
-func (m *Members) TellSubscription(ctx context.Context, in PaymentInput) (payment.View, error) {
-	return recorded(m.Records.TellSubscription(ctx, in.PaymentID))
+// ResultInput names a payment and the subscription that it is a charge of.
+type ResultInput struct {
+	PaymentID    string
+	Subscription subscription.Ref
+}
+
+// TellSubscription tells a subscription what its payment's rows show, and wakes
+// its run: it has the result to act on. A run that cannot be reached is woken by
+// the sweep.
+func (m *Members) TellSubscription(ctx context.Context, in ResultInput) (payment.View, error) {
+	view, err := recorded(m.Records.TellSubscription(ctx, in.PaymentID))
+	if err != nil {
+		return view, err
+	}
+	if err := m.Runs.WakeSubscription(ctx, in.Subscription); err != nil {
+		m.Log.Warn().Err(err).Str("subscription_id", in.Subscription.ID).Msg("subscription not woken here, the sweep wakes it")
+	}
+	return view, nil
+}
+
+// WakeInput names a charge whose rows have changed.
+type WakeInput struct{ Charge payment.RunRef }
+
+// WakeCharge lets the run of a charge look at the rows, and starts it when there
+// is none: the id of the run is the charge's, so there is one, whoever starts it.
+func (m *Members) WakeCharge(ctx context.Context, in WakeInput) (struct{}, error) {
+	return struct{}{}, plainErr(m.Runs.SignalChoice(ctx, in.Charge))
 }
 
 // KeepMethod asks the provider which method a paid page left, keeps it and makes

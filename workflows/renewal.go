@@ -6,6 +6,7 @@ import (
 	"tillflow/activities"
 	"tillflow/internal/flow"
 	"tillflow/internal/payment"
+	"tillflow/internal/subscription"
 )
 
 // Renewal collects one charge of a subscription, by the method that its customer
@@ -149,17 +150,15 @@ func (r *renewal) overran() bool {
 }
 
 // tellSubscription applies what the payment's rows show to the subscription, in
-// one transaction, and wakes its run. Where there is none, the sweep starts one.
+// one transaction, and wakes its run.
 func (c *charge) tellSubscription(ctx workflow.Context) error {
-	view, err := doRow(ctx, "tell the subscription", members.TellSubscription, activities.PaymentInput{PaymentID: c.in.PaymentID})
+	id, _, _ := payment.SplitChargeRef(c.in.ExternalID)
+	view, err := doRow(ctx, "tell the subscription", members.TellSubscription, activities.ResultInput{
+		PaymentID: c.in.PaymentID, Subscription: subscription.Ref{ID: id, Shop: c.in.Shop},
+	})
 	if err != nil {
 		return c.failed(ctx, err, "tell the subscription")
 	}
 	c.view, c.overdue = view, false
-	id, _, _ := payment.SplitChargeRef(c.in.ExternalID)
-	err = workflow.SignalExternalWorkflow(ctx, flow.SubscriptionID(c.in.Shop, id), "", flow.SignalLook, nil).Get(ctx, nil)
-	if err != nil {
-		workflow.GetLogger(ctx).Warn("subscription not woken here, the sweep wakes it", "subscription_id", id)
-	}
 	return nil
 }

@@ -5,7 +5,6 @@ import (
 	"slices"
 	"time"
 
-	enumspb "go.temporal.io/api/enums/v1"
 	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/workflow"
 
@@ -46,7 +45,7 @@ type life struct {
 	orders   []string                   // commands to carry out, in order of arrival
 	answered map[string]effectOfCommand // what became of those that were given to this run
 	stir     []payment.RunRef           // payments whose runs must look at the rows
-	begun    map[string]bool            // renewals that this run has started
+	begun    map[string]bool            // charges that this run has woken
 	trouble  payment.OperatorReason     // a step failed for good
 }
 
@@ -176,39 +175,15 @@ func (l *life) keepMethod(ctx workflow.Context) {
 }
 
 // wakeCharge lets the run that collects a charge look at the rows. A renewal's is
-// started by the first who needs it; it lives on when this run ends.
+// started by the first who needs it. It is no child: it rests for days while
+// something is owed, and what it finds comes as a signal.
 func (l *life) wakeCharge(ctx workflow.Context) {
 	ref := l.stir[0]
 	l.stir = l.stir[1:]
-	id := flow.ChargeID(ref.Source, ref.Shop, ref.ExternalID)
-	if ref.Source == payment.SourceRenewal && !l.begun[ref.PaymentID] {
-		l.begun[ref.PaymentID] = true
-		if l.beginRenewal(ctx, ref, id) {
-			return
-		}
-	}
-	if err := workflow.SignalExternalWorkflow(ctx, id, "", flow.SignalChoice, nil).Get(ctx, nil); err != nil {
+	l.begun[ref.PaymentID] = true
+	if _, err := doRow(ctx, "wake the charge", members.WakeCharge, activities.WakeInput{Charge: ref}); err != nil {
 		workflow.GetLogger(ctx).Warn("charge not woken here, the sweep wakes it", "payment_id", ref.PaymentID)
 	}
-}
-
-// beginRenewal is false when a run exists already.
-func (l *life) beginRenewal(ctx workflow.Context, ref payment.RunRef, id string) bool {
-	cctx := workflow.WithChildOptions(ctx, workflow.ChildWorkflowOptions{
-		WorkflowID:            id,
-		ParentClosePolicy:     enumspb.PARENT_CLOSE_POLICY_ABANDON,
-		WorkflowIDReusePolicy: enumspb.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE_FAILED_ONLY,
-		StaticSummary:         flow.RenewalSummary(ref),
-		TypedSearchAttributes: flow.RenewalAttributes(ref),
-	})
-	err := workflow.ExecuteChildWorkflow(cctx, Renewal, flow.RenewalInput(ref, l.timing)).GetChildWorkflowExecution().Get(ctx, nil)
-	if _, exists := errors.AsType[*temporal.ChildWorkflowExecutionAlreadyStartedError](err); exists {
-		return false
-	}
-	if err != nil {
-		workflow.GetLogger(ctx).Warn("renewal not started here, the sweep starts it", "payment_id", ref.PaymentID)
-	}
-	return err == nil
 }
 
 // listen registers every message before anything blocks.

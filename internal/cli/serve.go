@@ -209,7 +209,7 @@ func (s *Service) activities(shop *shopAPI) (worker.Activities, error) {
 		Shopify: &activities.Shopify{Records: s.Store, Shop: shop, Now: s.now},
 		Rows:    &activities.Rows{Records: s.Store},
 		Guard:   guard,
-		Members: &activities.Members{Records: s.Store, Gateway: gateway},
+		Members: &activities.Members{Records: s.Store, Gateway: gateway, Runs: s.Runs, Log: s.log},
 		Sweep: &activities.Sweep{
 			Due: s.Store, Runs: s.Runs, Gateway: gateway, Mail: mailer, Members: &activities.MemberSweep{Due: s.Store, Runs: s.Runs},
 			Erasures: &activities.ErasureSweep{Due: s.Store, Runs: s.Runs}, News: news, Log: s.log,

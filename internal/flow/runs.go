@@ -75,7 +75,7 @@ func (r *Runs) chargeOptions(ref payment.RunRef) client.StartWorkflowOptions {
 	o.EnableEagerStart = r.eager
 	o.StaticSummary, o.TypedSearchAttributes = fmt.Sprintf("charge %s", ref.Amount), chargeAttributes(ref, r.timing)
 	if ref.Source == payment.SourceRenewal {
-		o.StaticSummary, o.TypedSearchAttributes = RenewalSummary(ref), RenewalAttributes(ref)
+		o.StaticSummary, o.TypedSearchAttributes = renewalSummary(ref), renewalAttributes(ref)
 	}
 	return o
 }

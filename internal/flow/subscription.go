@@ -98,24 +98,16 @@ func (r *Runs) subscriptionTarget(ref subscription.Ref) target {
 	return target{o, typeSubscription, SubscriptionInput{SubscriptionID: ref.ID, Shop: ref.Shop, Timing: r.timing}}
 }
 
-// RenewalAttributes is what a run of a renewal starts with.
-func RenewalAttributes(ref payment.RunRef) temporal.SearchAttributes {
+// renewalAttributes is what a run of a renewal starts with.
+func renewalAttributes(ref payment.RunRef) temporal.SearchAttributes {
 	return temporal.NewSearchAttributes(
 		PayShop.ValueSet(ref.Shop), PayOp.ValueSet(opRenewal), PayRef.ValueSet(ref.ExternalID),
 		PayStatus.ValueSet(string(payment.Created)), PayNeedsOperator.ValueSet(false), PayAmountMinor.ValueSet(ref.Amount.Minor),
 	)
 }
 
-// RenewalSummary is the one line that names a run of a renewal.
-func RenewalSummary(ref payment.RunRef) string {
+// renewalSummary is the one line that names a run of a renewal.
+func renewalSummary(ref payment.RunRef) string {
 	_, key, _ := payment.SplitChargeRef(ref.ExternalID)
 	return fmt.Sprintf("renewal %s, %s", key, ref.Amount)
-}
-
-// RenewalInput is what a run of a renewal gets.
-func RenewalInput(ref payment.RunRef, t Timing) ChargeInput {
-	return ChargeInput{
-		PaymentID: ref.PaymentID, Source: ref.Source, Shop: ref.Shop, ExternalID: ref.ExternalID,
-		Kind: ref.Kind, Amount: ref.Amount, ReceivedAt: ref.ReceivedAt, Timing: t,
-	}
 }

@@ -7,6 +7,7 @@ import (
 	workflowpb "go.temporal.io/api/workflow/v1"
 	"go.temporal.io/api/workflowservice/v1"
 
+	"tillflow/dev/stack"
 	"tillflow/internal/subscription"
 )
 
@@ -73,11 +74,24 @@ func TestAYearOfASubscription(t *testing.T) {
 	})
 	captured := w.booksEqual()
 	require.Equal(t, int64(14*3000), captured)
+	const member, owner = "member@example.com: ", "owner@" + stack.Shop + ": "
+	letters := w.letters(14, map[string]int{
+		member + "Willkommen bei Membership":                   2,
+		member + "Membership ist gekündigt":                    1, // the first one, which left the method
+		member + "Ihre Zahlung für Membership wurde abgelehnt": 2,
+		member + "Ihre Zahlung für Membership ist angekommen":  1,
+		member + "Membership ruht, bis es bezahlt ist":         1,
+		owner + "New subscription: Membership, €30.00":         2,
+		owner + "Subscription cancelled: Membership":           1,
+		owner + "Renewal declined: €30.00, Membership":         2,
+		owner + "Recovered: €30.00, Membership":                1,
+		owner + "Not recovered: €30.00, Membership":            1,
+	})
 	w.proven()
 	events, runs := w.longest(r.ID)
 	require.LessOrEqual(t, events, int64(maxEvents), "the history of a run is bounded")
-	t.Logf("PROOF 3.year ok renewals=13 captured=%d.%02d_EUR soft_declines=2 hard_declines=1 end=%s runs=%d longest_history=%d_events",
-		captured/100, captured%100, last.State, runs, events)
+	t.Logf("PROOF 3.year ok renewals=13 captured=%d.%02d_EUR soft_declines=2 hard_declines=1 end=%s mails=%d runs=%d longest_history=%d_events",
+		captured/100, captured%100, last.State, letters, runs, events)
 }
 
 // until skips from task to task until the record fits.
