@@ -75,6 +75,7 @@ e2e: prepare ## run the end-to-end and browser tests alone
 
 .PHONY: record
 record: prepare ## run the end-to-end scenarios and save their histories for the replay test
+	cd dev && $(withpg) go test -timeout 20m -count 1 ./e2e/subscription -run TestAYearOfASubscription -record
 	cd dev && $(withpg) go test -timeout 20m -count 1 ./e2e/record -run TestRecordHistories -record
 
 .PHONY: replay

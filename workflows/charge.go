@@ -75,7 +75,7 @@ func (c *charge) step(ctx workflow.Context) error {
 	case !decided && len(v.Unfinished) == 0 && c.doorShut() && free:
 		return c.reject(ctx)
 	case !decided && (v.Wanted > 0 || c.chose || c.unnamed()) && free:
-		return c.open(ctx)
+		return c.open(ctx, "open checkout at the provider")
 	case !decided && v.State == payment.Processing && !v.PendingTold && c.in.Source == payment.SourceShopify && free:
 		return c.pend(ctx)
 	}
@@ -125,9 +125,9 @@ func (c *charge) mustClose() bool {
 }
 
 // open opens the provider's checkout for the buyer's choice.
-func (c *charge) open(ctx workflow.Context) error {
+func (c *charge) open(ctx workflow.Context, summary string) error {
 	c.chose = false
-	view, err := do(pspSend(ctx, c.timing, "open checkout at the provider"), gateway.OpenCheckout, activities.CheckoutInput{PaymentID: c.in.PaymentID})
+	view, err := do(pspSend(ctx, c.timing, summary), gateway.OpenCheckout, activities.CheckoutInput{PaymentID: c.in.PaymentID})
 	if err != nil {
 		return c.failed(ctx, err, "open checkout")
 	}

@@ -93,7 +93,7 @@ func (r *renewal) step(ctx workflow.Context) error {
 
 // collect charges the kept method, or opens the page that the customer chose.
 func (r *renewal) collect(ctx workflow.Context) error {
-	if err := r.open(ctx); err != nil {
+	if err := r.open(ctx, "charge the kept method, or open the page that was chosen"); err != nil {
 		return err
 	}
 	r.news = r.news || len(r.view.Unfinished) == 0 // answered at once

@@ -88,6 +88,7 @@ func TestAYearOfASubscription(t *testing.T) {
 		owner + "Not recovered: €30.00, Membership":            1,
 	})
 	w.proven()
+	w.keep()
 	events, runs := w.longest(r.ID)
 	require.LessOrEqual(t, events, int64(maxEvents), "the history of a run is bounded")
 	t.Logf("PROOF 3.year ok renewals=13 captured=%d.%02d_EUR soft_declines=2 hard_declines=1 end=%s mails=%d runs=%d longest_history=%d_events",
