@@ -20,13 +20,13 @@ func TestCommandsInTheRecord(t *testing.T) {
 		require.Equal(t, true, sub()["has_method"])
 		out := h.ask(t, http.StatusOK, "POST subscription/pause", ref)
 		require.Equal(t, true, out["subscription"].(map[string]any)["pause_at_end"])
-		h.refused(t, http.StatusConflict, "nothing_to_do", "subscription", "POST subscription/pause", ref)
+		h.refused(t, no{http.StatusConflict, "nothing_to_do", "subscription"}, "POST subscription/pause", ref)
 		h.ask(t, http.StatusOK, "POST subscription/withdraw", `{"ref": "sub-1", "what": "pause"}`)
 		h.ask(t, http.StatusOK, "POST subscription/skip", ref)
 		h.ask(t, http.StatusOK, "POST subscription/withdraw", `{"ref": "sub-1", "what": "skip"}`)
 		h.ask(t, http.StatusOK, "POST subscription/cancel", `{"ref": "sub-1", "at_end": true}`)
 		require.Equal(t, true, sub()["cancel_at_end"])
-		h.refused(t, http.StatusConflict, "ending", "subscription", "POST subscription/skip", ref)
+		h.refused(t, no{http.StatusConflict, "ending", "subscription"}, "POST subscription/skip", ref)
 		h.ask(t, http.StatusOK, "POST subscription/withdraw", `{"ref": "sub-1", "what": "cancel"}`)
 		require.Equal(t, false, sub()["cancel_at_end"])
 		require.Equal(t, "paid", h.ask(t, http.StatusOK, "GET entitlement?ref=sub-1", "")["standing"])
@@ -46,10 +46,10 @@ func TestCommandsInTheRecord(t *testing.T) {
 		require.Equal(t, []any{"15.00", "30.00", "15.00", "000001-0001"}, []any{got["credit"], got["cost"], got["amount"], got["charge"]})
 		require.Equal(t, out, h.ask(t, http.StatusOK, "POST subscription/change", body+"}", "Idempotency-Key", "c1"), "a repeat is answered and not done again")
 		require.Equal(t, 2, h.Count(t, `SELECT count(*) FROM subscription_charges`))
-		h.refused(t, http.StatusConflict, "would_charge_twice", "subscription", "POST subscription/change", `{"ref": "sub-1", "quantity": 3, "when": "prorated"}`)
-		h.refused(t, http.StatusConflict, "would_charge_twice", "subscription", "POST subscription/change", `{"ref": "sub-1", "quantity": 3, "when": "prorated", "preview": true}`)
-		h.refused(t, http.StatusConflict, "idempotency_key_reused", "Idempotency-Key", "POST subscription/pause", ref, "Idempotency-Key", "c1")
-		h.refused(t, http.StatusConflict, "wrong_state", "subscription", "POST subscription/retry", ref)
+		h.refused(t, no{http.StatusConflict, "would_charge_twice", "subscription"}, "POST subscription/change", `{"ref": "sub-1", "quantity": 3, "when": "prorated"}`)
+		h.refused(t, no{http.StatusConflict, "would_charge_twice", "subscription"}, "POST subscription/change", `{"ref": "sub-1", "quantity": 3, "when": "prorated", "preview": true}`)
+		h.refused(t, no{http.StatusConflict, "idempotency_key_reused", "Idempotency-Key"}, "POST subscription/pause", ref, "Idempotency-Key", "c1")
+		h.refused(t, no{http.StatusConflict, "wrong_state", "subscription"}, "POST subscription/retry", ref)
 	})
 	t.Run("a smaller quantity at once goes to the balance", func(t *testing.T) {
 		t.Parallel()
@@ -64,7 +64,7 @@ func TestCommandsInTheRecord(t *testing.T) {
 		h := furnish(t)
 		h.begun(t)
 		for _, end := range []string{`}`, `, "preview": true}`} {
-			p := h.refused(t, http.StatusConflict, "stale_version", "version", "POST subscription/change", `{"ref": "sub-1", "plan": "platinum", "version": 9, "when": "at_end"`+end)
+			p := h.refused(t, no{http.StatusConflict, "stale_version", "version"}, "POST subscription/change", `{"ref": "sub-1", "plan": "platinum", "version": 9, "when": "at_end"`+end)
 			require.Equal(t, "platinum", p["current"].(map[string]any)["id"])
 		}
 	})
@@ -77,7 +77,7 @@ func TestCommandsInTheRecord(t *testing.T) {
 		require.Equal(t, "15.00", out["outcome"].(map[string]any)["refund"])
 		require.Equal(t, 1, h.Count(t, `SELECT count(*) FROM move_sessions WHERE amount_minor = 1500`))
 		for _, command := range []string{"pause", "resume", "skip", "retry", "cancel"} {
-			h.refused(t, http.StatusConflict, "wrong_state", "subscription", "POST subscription/"+command, ref)
+			h.refused(t, no{http.StatusConflict, "wrong_state", "subscription"}, "POST subscription/"+command, ref)
 		}
 		require.Equal(t, "ended", h.ask(t, http.StatusOK, "GET entitlement?ref=sub-1", "")["standing"])
 	})
@@ -103,20 +103,20 @@ func TestCommandsInTheRecord(t *testing.T) {
 			"an unknown moment in a preview": {400, "unknown_rule", "when", "change", `{"ref": "sub-1", "quantity": 2, "when": "soon", "preview": true}`},
 		} {
 			t.Run(rule, func(t *testing.T) {
-				h.refused(t, c.status, c.code, c.field, "POST subscription/"+c.route, c.body)
+				h.refused(t, no{c.status, c.code, c.field}, "POST subscription/"+c.route, c.body)
 				require.Zero(t, h.Count(t, `SELECT count(*) FROM subscription_commands`))
 			})
 		}
-		h.refused(t, http.StatusConflict, "nothing_to_do", "subscription", "POST subscription/withdraw", `{"ref": "sub-1", "what": "skip"}`)
-		h.refused(t, http.StatusBadRequest, "unknown_rule", "when", "POST subscription/change", `{"ref": "sub-1", "quantity": 2, "when": "soon"}`)
-		h.refused(t, http.StatusBadRequest, "missing", "plan", "POST subscription/change", `{"ref": "sub-1", "plan": "none", "version": 1, "when": "at_end"}`)
+		h.refused(t, no{http.StatusConflict, "nothing_to_do", "subscription"}, "POST subscription/withdraw", `{"ref": "sub-1", "what": "skip"}`)
+		h.refused(t, no{http.StatusBadRequest, "unknown_rule", "when"}, "POST subscription/change", `{"ref": "sub-1", "quantity": 2, "when": "soon"}`)
+		h.refused(t, no{http.StatusBadRequest, "missing", "plan"}, "POST subscription/change", `{"ref": "sub-1", "plan": "none", "version": 1, "when": "at_end"}`)
 	})
 	t.Run("with the workflows away it is written, and the repeat under its key is carried out", func(t *testing.T) {
 		t.Parallel()
 		h := furnish(t)
 		h.begun(t)
 		h.members.away = true
-		h.refused(t, http.StatusServiceUnavailable, "Unavailable", "", "POST subscription/pause", ref, "Idempotency-Key", "p1")
+		h.refused(t, no{http.StatusServiceUnavailable, "Unavailable", ""}, "POST subscription/pause", ref, "Idempotency-Key", "p1")
 		h.members.away = false
 		out := h.ask(t, http.StatusOK, "POST subscription/pause", ref, "Idempotency-Key", "p1")
 		require.Equal(t, true, out["subscription"].(map[string]any)["pause_at_end"])

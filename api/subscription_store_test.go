@@ -63,12 +63,18 @@ func (h *house) raw(t *testing.T, route, body string, headers ...string) *httpte
 	return h.send(t, method+" /api/v1/"+path, body, append([]string{"Authorization", "Bearer " + h.key}, headers...)...)
 }
 
+// no is what a problem says.
+type no struct {
+	status      int
+	code, field string
+}
+
 // refused checks status, code and field of a problem.
-func (h *house) refused(t *testing.T, status int, code, field, route, body string, headers ...string) map[string]any {
+func (h *house) refused(t *testing.T, want no, route, body string, headers ...string) map[string]any {
 	t.Helper()
-	p := h.ask(t, status, route, body, headers...)
-	require.Equal(t, code, p["code"], p)
-	require.Equal(t, field, orNothing(p["field"]), p)
+	p := h.ask(t, want.status, route, body, headers...)
+	require.Equal(t, want.code, p["code"], p)
+	require.Equal(t, want.field, orNothing(p["field"]), p)
 	require.NotEmpty(t, p["message"])
 	return p
 }
@@ -90,8 +96,10 @@ func (h *house) begun(t *testing.T) {
 	require.NoError(t, h.Pool.QueryRow(t.Context(), `SELECT payment_id::text FROM subscription_charges WHERE subscription_id = $1`, id).Scan(&paymentID))
 	send, err := h.BeginCheckout(t.Context(), paymentID)
 	require.NoError(t, err)
-	found := payment.Finding{AttemptID: send.Attempt.ID, Evidence: payment.ByAnswer, EvidenceRef: "req_1", State: payment.Open, Ref: "cs_1",
-		URL: "https://psp.example/pay", ExpiresAt: h.now.Add(time.Hour)}
+	found := payment.Finding{
+		AttemptID: send.Attempt.ID, Evidence: payment.ByAnswer, EvidenceRef: "req_1", State: payment.Open, Ref: "cs_1",
+		URL: "https://psp.example/pay", ExpiresAt: h.now.Add(time.Hour),
+	}
 	_, err = h.RecordFinding(t.Context(), found)
 	require.NoError(t, err)
 	found.State, found.EvidenceRef, found.PaymentRef, found.Amount, found.URL = payment.Done, "req_2", "pi_1", send.Amount, ""
@@ -112,7 +120,7 @@ func TestPlansInTheRecord(t *testing.T) {
 	require.Equal(t, []any{"gold", float64(1), "30.00", "EUR", float64(0)}, []any{made["id"], made["version"], made["price"], made["currency"], made["subscriptions"]})
 	h.now = h.now.Add(time.Minute)
 	require.Equal(t, made, h.ask(t, http.StatusOK, "POST plan", goldPlan), "a repeat answers the same plan")
-	p := h.refused(t, http.StatusConflict, "different_plan", "id", "POST plan", strings.Replace(goldPlan, "30.00", "31.00", 1))
+	p := h.refused(t, no{http.StatusConflict, "different_plan", "id"}, "POST plan", strings.Replace(goldPlan, "30.00", "31.00", 1))
 	require.Equal(t, "30.00", p["current"].(map[string]any)["price"])
 
 	t.Run("bad plans are refused with field and reason, and nothing is stored", func(t *testing.T) {
@@ -142,7 +150,7 @@ func TestPlansInTheRecord(t *testing.T) {
 			"a member that is unknown": {with(`"notice_days"`, `"coupon": "x", "notice_days"`), "invalid_request", "body"},
 		} {
 			t.Run(rule, func(t *testing.T) {
-				h.refused(t, http.StatusBadRequest, c.code, c.field, "POST plan", c.body)
+				h.refused(t, no{http.StatusBadRequest, c.code, c.field}, "POST plan", c.body)
 				require.Equal(t, 1, h.Count(t, `SELECT count(*) FROM plan_versions`))
 			})
 		}
@@ -151,20 +159,20 @@ func TestPlansInTheRecord(t *testing.T) {
 		body := strings.Replace(strings.Replace(goldPlan, "30.00", "35.00", 1), `{"id"`, `{"version": 1, "running": "move", "from": "2027-01-01T00:00:00Z", "id"`, 1)
 		two := h.ask(t, http.StatusOK, "POST plan/update", body)
 		require.Equal(t, []any{float64(2), "35.00", "move", "2027-01-01T00:00:00Z"}, []any{two["version"], two["price"], two["running"], two["from"]})
-		p := h.refused(t, http.StatusConflict, "stale_version", "version", "POST plan/update", body)
+		p := h.refused(t, no{http.StatusConflict, "stale_version", "version"}, "POST plan/update", body)
 		require.Equal(t, two, p["current"])
 		require.Equal(t, "30.00", h.ask(t, http.StatusOK, "GET plan?id=gold&version=1", "")["price"])
 		require.Equal(t, two, h.ask(t, http.StatusOK, "GET plan?id=gold", ""))
-		h.refused(t, http.StatusNotFound, "unknown_version", "version", "GET plan?id=gold&version=3", "")
-		h.refused(t, http.StatusConflict, "other_currency", "currency", "POST plan/update", strings.Replace(strings.Replace(body, "EUR", "USD", 1), `"version": 1`, `"version": 2`, 1))
-		h.refused(t, http.StatusBadRequest, "unknown_rule", "running", "POST plan/update", strings.Replace(strings.Replace(body, "move", "burn", 1), `"version": 1`, `"version": 2`, 1))
-		h.refused(t, http.StatusNotFound, "unknown_plan", "id", "POST plan/update", strings.Replace(body, "gold", "nobodys", 1))
+		h.refused(t, no{http.StatusNotFound, "unknown_version", "version"}, "GET plan?id=gold&version=3", "")
+		h.refused(t, no{http.StatusConflict, "other_currency", "currency"}, "POST plan/update", strings.Replace(strings.Replace(body, "EUR", "USD", 1), `"version": 1`, `"version": 2`, 1))
+		h.refused(t, no{http.StatusBadRequest, "unknown_rule", "running"}, "POST plan/update", strings.Replace(strings.Replace(body, "move", "burn", 1), `"version": 1`, `"version": 2`, 1))
+		h.refused(t, no{http.StatusNotFound, "unknown_plan", "id"}, "POST plan/update", strings.Replace(body, "gold", "nobodys", 1))
 	})
 	t.Run("a plan that is retired takes nobody new", func(t *testing.T) {
-		h.refused(t, http.StatusBadRequest, "unknown_rule", "running", "POST plan/retire", `{"id": "gold", "version": 2, "running": "move"}`)
-		h.refused(t, http.StatusConflict, "stale_version", "version", "POST plan/retire", `{"id": "gold", "version": 1, "running": "keep"}`)
+		h.refused(t, no{http.StatusBadRequest, "unknown_rule", "running"}, "POST plan/retire", `{"id": "gold", "version": 2, "running": "move"}`)
+		h.refused(t, no{http.StatusConflict, "stale_version", "version"}, "POST plan/retire", `{"id": "gold", "version": 1, "running": "keep"}`)
 		require.Equal(t, true, h.ask(t, http.StatusOK, "POST plan/retire", `{"id": "gold", "version": 2, "running": "keep"}`)["retired"])
-		h.refused(t, http.StatusConflict, "retired", "plan", "POST subscription", strings.Replace(oneSub, `"version": 1`, `"version": 3`, 1))
+		h.refused(t, no{http.StatusConflict, "retired", "plan"}, "POST subscription", strings.Replace(oneSub, `"version": 1`, `"version": 3`, 1))
 		require.Empty(t, h.ask(t, http.StatusOK, "GET plans", "")["plans"])
 		require.Len(t, h.ask(t, http.StatusOK, "GET plans?retired=true", "")["plans"], 1)
 	})
@@ -177,7 +185,7 @@ func TestPlansInTheRecord(t *testing.T) {
 		two := h.ask(t, http.StatusOK, "GET plans?limit=2&cursor="+one["next"].(string), "")
 		require.Len(t, two["plans"], 1)
 		require.Nil(t, two["next"])
-		h.refused(t, http.StatusBadRequest, "invalid_request", "limit", "GET plans?limit=0", "")
+		h.refused(t, no{http.StatusBadRequest, "invalid_request", "limit"}, "GET plans?limit=0", "")
 	})
 }
 
@@ -225,8 +233,8 @@ func TestSubscriptionsInTheRecord(t *testing.T) {
 		require.Equal(t, s, h.ask(t, http.StatusOK, "POST subscription", oneSub, "Idempotency-Key", "k1"), "a repeat answers the same one")
 		require.Equal(t, s, h.ask(t, http.StatusOK, "POST subscription", oneSub))
 		require.Equal(t, s, h.ask(t, http.StatusOK, "GET subscription?ref=sub-1", ""))
-		h.refused(t, http.StatusConflict, "idempotency_key_reused", "Idempotency-Key", "POST subscription", strings.Replace(oneSub, "sub-1", "sub-2", 1), "Idempotency-Key", "k1")
-		h.refused(t, http.StatusConflict, "different_subscription", "ref", "POST subscription", strings.Replace(oneSub, `"version": 1`, `"version": 1, "quantity": 2`, 1))
+		h.refused(t, no{http.StatusConflict, "idempotency_key_reused", "Idempotency-Key"}, "POST subscription", strings.Replace(oneSub, "sub-1", "sub-2", 1), "Idempotency-Key", "k1")
+		h.refused(t, no{http.StatusConflict, "different_subscription", "ref"}, "POST subscription", strings.Replace(oneSub, `"version": 1`, `"version": 1, "quantity": 2`, 1))
 		require.Equal(t, 1, h.Count(t, `SELECT count(*) FROM subscriptions`))
 		require.Len(t, h.members.soon, 1, "one run")
 		require.Equal(t, map[string]any{"ref": "sub-1", "paid_up": false, "standing": "pending", "plan": "gold", "quantity": float64(1)},
@@ -256,7 +264,7 @@ func TestSubscriptionsInTheRecord(t *testing.T) {
 			"half a request":      {400, oneSub[:40], "invalid_request", "body"},
 		} {
 			t.Run(rule, func(t *testing.T) {
-				h.refused(t, c.status, c.code, c.field, "POST subscription", c.body)
+				h.refused(t, no{c.status, c.code, c.field}, "POST subscription", c.body)
 				require.Zero(t, h.Count(t, `SELECT count(*) FROM subscriptions`)+h.Count(t, `SELECT count(*) FROM payments`)+h.Count(t, `SELECT count(*) FROM vault`))
 			})
 		}
@@ -278,7 +286,7 @@ func TestSubscriptionsInTheRecord(t *testing.T) {
 		}
 		require.Len(t, seen, 5)
 		require.Empty(t, h.ask(t, http.StatusOK, "GET subscriptions?state=active", "")["subscriptions"])
-		h.refused(t, http.StatusBadRequest, "invalid_request", "state", "GET subscriptions?state=asleep", "")
-		h.refused(t, http.StatusBadRequest, "invalid_request", "cursor", "GET subscriptions?cursor=x", "")
+		h.refused(t, no{http.StatusBadRequest, "invalid_request", "state"}, "GET subscriptions?state=asleep", "")
+		h.refused(t, no{http.StatusBadRequest, "invalid_request", "cursor"}, "GET subscriptions?cursor=x", "")
 	})
 }

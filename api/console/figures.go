@@ -135,8 +135,10 @@ func (h *Handler) figureRows(ctx context.Context, file string, f subscription.Fi
 		list, err := s.FailedRenewals(ctx, f)
 		rows := [][]string{{"subscription", "shop", "ref", "plan", "charge", "amount", "currency", "reason", "declines", "state", "opened_at", "settled_at"}}
 		for _, r := range list {
-			rows = append(rows, []string{r.SubscriptionID, r.Shop, r.Ref, r.Plan, r.Key, r.Amount.Decimal(), string(r.Amount.Currency), string(r.Reason),
-				strconv.Itoa(r.Declines), string(r.State), csvTime(r.OpenedAt), csvTime(r.SettledAt)})
+			rows = append(rows, []string{
+				r.SubscriptionID, r.Shop, r.Ref, r.Plan, r.Key, r.Amount.Decimal(), string(r.Amount.Currency), string(r.Reason),
+				strconv.Itoa(r.Declines), string(r.State), csvTime(r.OpenedAt), csvTime(r.SettledAt),
+			})
 		}
 		return rows, err
 	case "upcoming.csv":

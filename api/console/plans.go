@@ -238,8 +238,10 @@ type planChange struct {
 func (h *Handler) savePlan(c echo.Context, page planPage, change planChange) error {
 	ctx, by := c.Request().Context(), h.o.Viewer(c)
 	note := func(what string) error {
-		return h.o.Trail.AppendAudit(ctx, audit.Entry{Actor: by.Actor(), Action: what, Subject: "shop " + page.Shop,
-			Detail: audit.Detail("plan", change.draft.ID, "version", strconv.Itoa(change.version))})
+		return h.o.Trail.AppendAudit(ctx, audit.Entry{
+			Actor: by.Actor(), Action: what, Subject: "shop " + page.Shop,
+			Detail: audit.Detail("plan", change.draft.ID, "version", strconv.Itoa(change.version)),
+		})
 	}
 	if change.do == "retire" {
 		if err := note("plan.retire"); err != nil {

@@ -41,23 +41,39 @@ func pressables(r subscription.Record) []pressable {
 	}
 	can := r.State.Permits
 	owed := r.Open != nil && r.Open.Owed
-	add(can(subscription.CmdRetry) && owed, pressable{Command: subscription.CmdRetry, Label: "Charge again now",
-		Effect: "The declined charge is sent once more, to the method that is kept. If an attempt is under way already, nothing is sent."})
-	add(can(subscription.CmdResume), pressable{Command: subscription.CmdResume, Label: "Resume",
-		Effect: "A new period begins now, and is charged to the method that is kept. Only when that is paid is the subscription active again."})
-	add(can(subscription.CmdChange) && !r.CancelAtEnd, pressable{Command: subscription.CmdChange, Label: "Change plan or quantity",
-		Effect: "You see what it costs before anything is charged."})
-	add(can(subscription.CmdSkip) && !r.SkipNext && !r.CancelAtEnd && !r.PauseAtEnd, pressable{Command: subscription.CmdSkip, Label: "Skip the next period",
-		Effect: "Nothing is charged and nothing served in the next period; the one after begins on its usual day."})
-	add(can(subscription.CmdPause) && !r.PauseAtEnd && !r.CancelAtEnd, pressable{Command: subscription.CmdPause, Label: "Pause when the period ends",
-		Effect: "What is paid is served. Then nothing is charged until somebody resumes it."})
-	add(can(subscription.CmdCancelAtEnd) && !r.CancelAtEnd, pressable{Command: subscription.CmdCancelAtEnd, Label: "Cancel when the period ends",
-		Effect: "What is paid is served, and nothing is charged any more. It can be taken back until then."})
-	add(can(subscription.CmdCancel), pressable{Command: subscription.CmdCancel, Label: "Cancel now",
-		Effect: "The subscription ends at once and for good. A charge that is under way is given back should it succeed."})
+	add(can(subscription.CmdRetry) && owed, pressable{
+		Command: subscription.CmdRetry, Label: "Charge again now",
+		Effect: "The declined charge is sent once more, to the method that is kept. If an attempt is under way already, nothing is sent.",
+	})
+	add(can(subscription.CmdResume), pressable{
+		Command: subscription.CmdResume, Label: "Resume",
+		Effect: "A new period begins now, and is charged to the method that is kept. Only when that is paid is the subscription active again.",
+	})
+	add(can(subscription.CmdChange) && !r.CancelAtEnd, pressable{
+		Command: subscription.CmdChange, Label: "Change plan or quantity",
+		Effect: "You see what it costs before anything is charged.",
+	})
+	add(can(subscription.CmdSkip) && !r.SkipNext && !r.CancelAtEnd && !r.PauseAtEnd, pressable{
+		Command: subscription.CmdSkip, Label: "Skip the next period",
+		Effect: "Nothing is charged and nothing served in the next period; the one after begins on its usual day.",
+	})
+	add(can(subscription.CmdPause) && !r.PauseAtEnd && !r.CancelAtEnd, pressable{
+		Command: subscription.CmdPause, Label: "Pause when the period ends",
+		Effect: "What is paid is served. Then nothing is charged until somebody resumes it.",
+	})
+	add(can(subscription.CmdCancelAtEnd) && !r.CancelAtEnd, pressable{
+		Command: subscription.CmdCancelAtEnd, Label: "Cancel when the period ends",
+		Effect: "What is paid is served, and nothing is charged any more. It can be taken back until then.",
+	})
+	add(can(subscription.CmdCancel), pressable{
+		Command: subscription.CmdCancel, Label: "Cancel now",
+		Effect: "The subscription ends at once and for good. A charge that is under way is given back should it succeed.",
+	})
 	back := func(set bool, what subscription.Command, label string) {
-		add(can(subscription.CmdWithdraw) && set, pressable{Command: subscription.CmdWithdraw, What: what, Label: label,
-			Effect: "The period ends as if it had not been asked for."})
+		add(can(subscription.CmdWithdraw) && set, pressable{
+			Command: subscription.CmdWithdraw, What: what, Label: label,
+			Effect: "The period ends as if it had not been asked for.",
+		})
 	}
 	back(r.CancelAtEnd, subscription.CmdCancelAtEnd, "Do not cancel after all")
 	back(r.PauseAtEnd, subscription.CmdPause, "Do not pause after all")

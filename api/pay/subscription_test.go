@@ -105,29 +105,34 @@ func TestSubscriptionPage(t *testing.T) {
 			member(func(p *subscription.Portal) {
 				p.Open = &subscription.Charge{Kind: subscription.RenewalCharge, Amount: money.New(3000, "EUR")}
 			}),
-			[]string{"Your payment is on its way", "Please do not pay a second time", `content="2;url=/subscription/secret"`}, []string{"/pay/", again},
+			[]string{"Your payment is on its way", "Please do not pay a second time", `content="2;url=/subscription/secret"`},
+			[]string{"/pay/", again},
 		},
 		"want of funds may be tried again with the same card": {
 			member(owes(payment.InsufficientFunds, subscription.AskFunds)),
-			[]string{"Your payment is due", "25.00 EUR", "does not have enough funds", payHere, again, "visa 4242", "2026-11-30", "Paused until it is paid"}, nil,
+			[]string{"Your payment is due", "25.00 EUR", "does not have enough funds", payHere, again, "visa 4242", "2026-11-30", "Paused until it is paid"},
+			nil,
 		},
 		"an expired card asks for another one": {
 			member(owes(payment.ExpiredCard, subscription.AskMethod)), []string{"The card has expired", "Pay now with another card", payHere}, []string{again},
 		},
 		"the bank's question is answered where it is paid": {
 			member(owes(payment.AuthenticationFailed, subscription.AskAuthenticate)),
-			[]string{"wants you to confirm", "Confirm and pay now", payHere}, []string{again, "could not confirm"},
+			[]string{"wants you to confirm", "Confirm and pay now", payHere},
+			[]string{again, "could not confirm"},
 		},
 		"what cannot be paid any more says so": {
 			member(owes(payment.ExpiredCard, subscription.AskMethod), func(p *subscription.Portal) { p.Pay = "" }),
-			[]string{"cannot be paid here any more"}, []string{"/pay/", again},
+			[]string{"cannot be paid here any more"},
+			[]string{"/pay/", again},
 		},
 		"a first payment waits for its customer": {
 			member(state(subscription.Pending), func(p *subscription.Portal) {
 				p.Pay = "pay-token"
 				p.Open = &subscription.Charge{Kind: subscription.FirstCharge, Amount: money.New(3000, "EUR")}
 			}),
-			[]string{"has not begun yet", payHere}, []string{again},
+			[]string{"has not begun yet", payHere},
+			[]string{again},
 		},
 		"a trial":     {member(state(subscription.Trialing)), []string{"Your trial is running"}, []string{"/pay/"}},
 		"a pause":     {member(state(subscription.Paused)), []string{"paused", "Nothing is charged"}, []string{"/pay/"}},

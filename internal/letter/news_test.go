@@ -60,8 +60,10 @@ func TestPostings(t *testing.T) {
 		"given up and unpaid":                {occasion(subscription.NewsGivenUp, in(subscription.Unpaid)), []letter.Kind{letter.DunningUnpaid, letter.MerchantEnded}},
 		"given up and cancelled":             {occasion(subscription.NewsGivenUp, in(subscription.Cancelled)), []letter.Kind{letter.DunningCancelled, letter.MerchantEnded}},
 		"given up, and paid again since":     {occasion(subscription.NewsGivenUp), nil},
-		"ended": {occasion(subscription.NewsEnded, in(subscription.Cancelled), func(o *letter.Occasion) { o.News.Amount = money.Amount{} }),
-			[]letter.Kind{letter.Cancelled, letter.MerchantCancelled}},
+		"ended": {
+			occasion(subscription.NewsEnded, in(subscription.Cancelled), func(o *letter.Occasion) { o.News.Amount = money.Amount{} }),
+			[]letter.Kind{letter.Cancelled, letter.MerchantCancelled},
+		},
 		"paused by wish":                {occasion(subscription.NewsPaused), nil},
 		"resumed by wish":               {occasion(subscription.NewsResumed), nil},
 		"a customer without an address": {occasion(subscription.NewsRecovered, func(o *letter.Occasion) { o.To = "" }), []letter.Kind{letter.MerchantRecovered}},

@@ -28,7 +28,7 @@ func TestDunning(t *testing.T) {
 		require.Equal(t, subscription.PastDue, r.State)
 		require.Len(t, r.Failures, 1)
 		require.Equal(t, subscription.TaskRetry, r.Task)
-		require.True(t, b.step(r.ID).Wait > 0, "not before its time")
+		require.Positive(t, b.step(r.ID).Wait, "not before its time")
 		r = b.renewed(r.ID)
 		require.False(t, r.Open.Owed)
 		second := b.attempt(r.ID, "000002")
@@ -124,14 +124,14 @@ func TestAPeriodIsChargedOnceWhoeverRaces(t *testing.T) {
 	b.plan()
 	r := b.active()
 	b.until(r)
-	race(8, func() { _, _ = b.StepSubscription(t.Context(), r.ID) })
+	race(func() { _, _ = b.StepSubscription(t.Context(), r.ID) })
 	require.Equal(t, 2, b.reads(r.ID).Period.Number)
 	require.Equal(t, 1, b.count(`SELECT count(*) FROM payments WHERE source = 'renewal'`))
 	pay := b.paymentOf(r.ID, "000002")
-	race(8, func() { _, _ = b.BeginCheckout(t.Context(), pay) })
+	race(func() { _, _ = b.BeginCheckout(t.Context(), pay) })
 	require.Equal(t, 1, b.count(`SELECT count(*) FROM attempts WHERE payment_id = $1`, pay))
 	b.find(b.attempt(r.ID, "000002"), payment.Declined, declined(payment.InsufficientFunds))
-	race(8, func() { _, _ = b.TellSubscription(t.Context(), pay) })
+	race(func() { _, _ = b.TellSubscription(t.Context(), pay) })
 	require.Len(t, b.reads(r.ID).Failures, 1)
 
 	// The clock's retry and the customer's "pay now" at one moment: one attempt.
@@ -140,20 +140,21 @@ func TestAPeriodIsChargedOnceWhoeverRaces(t *testing.T) {
 		SubscriptionID: r.ID, Shop: shop, Command: subscription.CmdRetry, By: subscription.Customer,
 	})
 	require.NoError(t, err)
-	race(8, func() {
+	race(func() {
 		_, _ = b.StepSubscription(t.Context(), r.ID)
 		_, _, _ = b.ApplyCommand(t.Context(), r.ID, line.ID)
 	})
 	require.Equal(t, 2, b.count(`SELECT choice_seq FROM payments WHERE id = $1`, pay))
 	b.settle(r.ID, "000002", payment.Done)
-	race(8, func() { _, _ = b.TellSubscription(t.Context(), pay) })
+	race(func() { _, _ = b.TellSubscription(t.Context(), pay) })
 	require.Equal(t, subscription.Active, b.reads(r.ID).State)
 	require.Equal(t, 1, b.count(`SELECT count(*) FROM ledger_entries WHERE payment_id = $1 AND kind = 'charge'`, pay))
 }
 
-func race(n int, do func()) {
+// race has eight do the same at one time.
+func race(do func()) {
 	var all sync.WaitGroup
-	for range n {
+	for range 8 {
 		all.Go(do)
 	}
 	all.Wait()
@@ -286,7 +287,6 @@ func TestPlansHaveVersions(t *testing.T) {
 	b := setup(t)
 	o := b.plan()
 	require.Equal(t, o.Plan, b.plan().Plan, "a repeat answers what stands")
-	other := o
 	_, err := b.CreatePlan(t.Context(), subscription.NewOffer{Shop: shop, Name: "Other", By: "anna", Draft: subscription.Draft{
 		ID: planOfTests, Price: "31.00", Currency: "EUR", Zone: "Europe/Berlin", Interval: o.Plan.Interval,
 	}})
@@ -296,7 +296,7 @@ func TestPlansHaveVersions(t *testing.T) {
 		Draft: subscription.Draft{Price: "35.00", Currency: "EUR", Zone: "Europe/Berlin", Interval: o.Plan.Interval},
 	}}
 	r := b.active()
-	other, err = b.UpdatePlan(t.Context(), next)
+	other, err := b.UpdatePlan(t.Context(), next)
 	require.NoError(t, err)
 	require.Equal(t, 2, other.Plan.Version)
 	_, err = b.UpdatePlan(t.Context(), next)

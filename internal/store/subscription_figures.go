@@ -112,7 +112,7 @@ func (s *Store) FailedRenewals(ctx context.Context, f subscription.FigureFilter)
 		FROM subscription_charges c JOIN subscriptions s ON s.id = c.subscription_id
 		WHERE c.kind = 'renewal' AND c.declines > 0 AND c.opened_at >= @from AND c.opened_at < @to AND` + ofFigures + `
 		ORDER BY c.opened_at, s.id, c.key LIMIT @limit`
-	return listed(ctx, s, "list failed renewals", query, s.figureArgs(f), func(row pgx.CollectableRow) (subscription.FailedRenewal, error) {
+	return listed(ctx, s, listing{"list failed renewals", query, s.figureArgs(f)}, func(row pgx.CollectableRow) (subscription.FailedRenewal, error) {
 		var r subscription.FailedRenewal
 		var reason string
 		var settled *time.Time
@@ -128,7 +128,7 @@ func (s *Store) UpcomingRenewals(ctx context.Context, f subscription.FigureFilte
 	const query = `
 		SELECT s.id::text, s.shop, s.ref, s.plan_id, s.price_minor, s.currency, s.period_ends_at
 		FROM subscriptions s WHERE` + isUpcoming + ofFigures + `ORDER BY s.period_ends_at, s.id LIMIT @limit`
-	return listed(ctx, s, "list upcoming renewals", query, s.figureArgs(f), func(row pgx.CollectableRow) (subscription.UpcomingRenewal, error) {
+	return listed(ctx, s, listing{"list upcoming renewals", query, s.figureArgs(f)}, func(row pgx.CollectableRow) (subscription.UpcomingRenewal, error) {
 		var r subscription.UpcomingRenewal
 		err := row.Scan(&r.SubscriptionID, &r.Shop, &r.Ref, &r.Plan, &r.Amount.Minor, &r.Amount.Currency, &r.At)
 		return r, err
@@ -142,19 +142,25 @@ func (s *Store) LostSubscriptions(ctx context.Context, f subscription.FigureFilt
 		FROM subscription_timeline t JOIN subscriptions s ON s.id = t.subscription_id
 		WHERE t.what = 'state' AND t.before IN ('active', 'past_due') AND t.after NOT IN ('active', 'past_due')
 		  AND t.at >= @from AND t.at < @to AND` + ofFigures + `ORDER BY t.id LIMIT @limit`
-	return listed(ctx, s, "list lost subscriptions", query, s.figureArgs(f), func(row pgx.CollectableRow) (subscription.LostSubscription, error) {
+	return listed(ctx, s, listing{"list lost subscriptions", query, s.figureArgs(f)}, func(row pgx.CollectableRow) (subscription.LostSubscription, error) {
 		var r subscription.LostSubscription
 		err := row.Scan(&r.SubscriptionID, &r.Shop, &r.Ref, &r.Plan, &r.Before, &r.After, &r.Amount.Minor, &r.Amount.Currency, &r.At)
 		return r, err
 	})
 }
 
-// listed runs a query and reads its rows.
-func listed[T any](ctx context.Context, s *Store, action, query string, args pgx.NamedArgs, scan pgx.RowToFunc[T]) ([]T, error) {
-	rows, err := s.pool.Query(ctx, query, args)
+// listing is a query, and what it is for.
+type listing struct {
+	action, query string
+	args          pgx.NamedArgs
+}
+
+// listed reads the rows of a listing.
+func listed[T any](ctx context.Context, s *Store, of listing, scan pgx.RowToFunc[T]) ([]T, error) {
+	rows, err := s.pool.Query(ctx, of.query, of.args)
 	if err != nil {
-		return nil, failure(action, err)
+		return nil, failure(of.action, err)
 	}
 	list, err := pgx.CollectRows(rows, scan)
-	return list, failure(action, err)
+	return list, failure(of.action, err)
 }
