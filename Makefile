@@ -112,6 +112,11 @@ prove-refund: prepare ## gather what refund, capture and void must show: a line 
 	@script/build tillflow-dev
 	script/prove-refund
 
+.PHONY: prove-subscription
+prove-subscription: prepare ## gather what subscriptions must show: a line PROOF <item> ok|FAIL <figure> each
+	@script/build tillflow-dev
+	script/prove-subscription
+
 .PHONY: prove-app
 prove-app: prepare ## gather what the Shopify app and the console must show: a line PROOF <item> ok|FAIL <figure> each
 	@script/build tillflow-dev
