@@ -119,9 +119,11 @@ func (s *Server) dispatch(d *delivery) {
 		case faults.WebhookTwice:
 			again := *d
 			again.awaited()
-			s.mu.Lock()
-			again.ID = s.next()
-			s.mu.Unlock()
+			s.record(func() {
+				again.ID = s.next()
+				st := s.stores[d.Store]
+				st.Deliveries = append(st.Deliveries, &again)
+			})
 			s.after(0, &again)
 		case faults.LoseRequest, faults.LoseReply, faults.Delay, faults.DelayReply, faults.HoldReply, faults.TooManyRequests,
 			faults.ErrorBefore, faults.ErrorAfter, faults.WrongAmount, faults.SlowSettle, faults.WebhookBeforeReply:

@@ -95,6 +95,10 @@ func TestWebhooks(t *testing.T) {
 		require.Eventually(t, func() bool { return len(r.all()) == 2 }, eventually, time.Millisecond)
 		require.Equal(t, r.all()[0].body, r.all()[1].body)
 		require.Equal(t, "withdrawn", b.server.Books("one").Stores["one"].Webhooks[0].State)
+		require.Eventually(t, func() bool {
+			list := b.server.Books("one").Stores["one"].Webhooks
+			return len(list) == 3 && list[1].LastStatus == http.StatusOK && list[2].LastStatus == http.StatusOK
+		}, eventually, time.Millisecond, "the books have both")
 	})
 	t.Run("ten subscriptions a topic", func(t *testing.T) {
 		t.Parallel()
