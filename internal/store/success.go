@@ -90,11 +90,8 @@ func (r *record) decide(final payment.Final, why payment.DeclineReason) error {
 	}
 	r.p.Final, r.p.FinalReason, r.p.FinalAt = final, why, &r.now
 	r.note("final", "", string(final), string(why))
-	switch r.p.Source {
-	case payment.SourceAPI:
+	if r.p.Source == payment.SourceAPI {
 		r.p.ToldAt, r.p.NextURL = &r.now, r.p.ReturnURL
-	case payment.SourceSubscription, payment.SourceRenewal:
-		r.p.NextURL = r.p.ReturnURL // told is who asked: the subscription
 	}
 	charge, err := r.charge()
 	if err != nil {

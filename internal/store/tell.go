@@ -71,6 +71,11 @@ func (r *record) toldFinal(requestID string) {
 	}
 	r.p.ToldAt = &r.now
 	r.note("told", "", string(r.p.Final), requestID)
+	if r.p.Source == payment.SourceSubscription || r.p.Source == payment.SourceRenewal {
+		// The customer goes back to the merchant's site when the subscription knows,
+		// not before: the site asks us whether it is paid.
+		r.p.NextURL = r.p.ReturnURL
+	}
 	if r.winnerGoesBack() {
 		return // too late: the refusal was believed, and a person must see both
 	}
