@@ -30,8 +30,12 @@ type figuresPage struct {
 	Problem  string
 	F        subscription.Figures
 	Rate     string // of those paid for at the start, how many were lost
-	Query    string // what the files are asked with
+	query    string // what the files are asked with
 }
+
+// File is the address of a file about what the page shows. It is one value for the
+// template, which escapes a query that is put behind a question mark.
+func (p figuresPage) File(name string) string { return subscriptionsAt + "/figures/" + name + "?" + p.query }
 
 // figures shows what finance wants to know.
 func (h *Handler) figures(c echo.Context) error {
@@ -84,7 +88,7 @@ func (h *Handler) figureFilter(c echo.Context) (subscription.FigureFilter, figur
 	if page.Test {
 		v.Set("test", "1")
 	}
-	page.Query = v.Encode()
+	page.query = v.Encode()
 	return subscription.FigureFilter{Shop: page.Shop, Test: page.Test, From: from, To: to.AddDate(0, 0, 1), Ahead: aheadFor}, page
 }
 

@@ -21,6 +21,7 @@ type listPage struct {
 	States   []payment.State
 	Rows     []listRow
 	Older    string // where the list goes on; empty: it ends here
+	Newest   string // where it begins; empty: this is there
 	Count    string
 	Problem  string
 	Saved    []savedLine
@@ -101,7 +102,7 @@ func (h *Handler) showList(c echo.Context, status int, f filter, problem string)
 	which := ""
 	switch {
 	case f.Before != "":
-		which = "older "
+		which, page.Newest = "older ", f.address()
 	case page.Older != "":
 		which = "newest "
 	}

@@ -59,10 +59,13 @@ func TestList(t *testing.T) {
 		for range 53 {
 			h.accept()
 		}
-		p := h.get(access.Viewer, list).shows(http.StatusOK, "50 newest payments.", "Older payments")
+		p := h.get(access.Viewer, list+"?state=created&shop="+shop).shows(http.StatusOK, "50 newest payments.", "Older payments")
 		_, after, _ := strings.Cut(p.html, `class="button" href="`)
 		older, _, _ := strings.Cut(after, `"`)
-		h.get(access.Viewer, unescape(older)).shows(http.StatusOK, "3 older payments.", "To the newest").lacks("Older payments")
+		p = h.get(access.Viewer, unescape(older)).shows(http.StatusOK, "3 older payments.", "To the newest").lacks("Older payments")
+		before, _, _ := strings.Cut(p.html, `">To the newest`)
+		newest := unescape(before[strings.LastIndex(before, `"`)+1:])
+		require.Equal(t, list+"?shop="+shop+"&state=created", newest, "the way back is to the same list")
 	})
 }
 

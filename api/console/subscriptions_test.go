@@ -277,6 +277,14 @@ func TestFigures(t *testing.T) {
 		}
 	}
 	require.Contains(t, h.get(access.Viewer, subs+"/figures/failed.csv").html, "'=cmd()")
+	page := h.get(access.Viewer, subs+"/figures?from=2026-11-01&to=2026-11-02&test=1").html
+	links := regexp.MustCompile(`href="([^"]+\.csv[^"]*)"`).FindAllStringSubmatch(page, -1)
+	require.Len(t, links, 4)
+	for _, link := range links {
+		at, err := url.Parse(unescape(link[1]))
+		require.NoError(t, err)
+		require.Equal(t, url.Values{"from": {"2026-11-01"}, "to": {"2026-11-02"}, "test": {"1"}}, at.Query(), "a file is about what its page shows")
+	}
 	h.get(access.Viewer, subs+"/figures/secrets.csv").shows(http.StatusNotFound)
 	h.get(access.Viewer, subs+"/figures?from=yesterday").shows(http.StatusUnprocessableEntity, "A day is written as")
 	h.get(access.Viewer, subs+"/figures?from=2026-11-20&to=2026-11-01").shows(http.StatusUnprocessableEntity, "before the first one")
