@@ -190,7 +190,7 @@ func (m *member) story() {
 	if was.Terms != is.Terms {
 		m.note("terms", terms(was.Terms), terms(is.Terms), "")
 	}
-	if was.Balance != is.Balance {
+	if was.Balance != is.Balance && !m.fresh {
 		m.note("balance", was.Balance.String(), is.Balance.String(), "")
 	}
 	for _, flag := range []struct {
