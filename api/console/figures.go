@@ -35,7 +35,9 @@ type figuresPage struct {
 
 // File is the address of a file about what the page shows. It is one value for the
 // template, which escapes a query that is put behind a question mark.
-func (p figuresPage) File(name string) string { return subscriptionsAt + "/figures/" + name + "?" + p.query }
+func (p figuresPage) File(name string) string {
+	return subscriptionsAt + "/figures/" + name + "?" + p.query
+}
 
 // figures shows what finance wants to know.
 func (h *Handler) figures(c echo.Context) error {

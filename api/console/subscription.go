@@ -213,6 +213,17 @@ func (p subscriptionPage) CommandEnd(l subscription.CommandLine) string {
 	return "done"
 }
 
+// MethodText says what became of the payment method.
+func (p subscriptionPage) MethodText(l subscription.TimelineLine) string {
+	switch {
+	case l.After == "":
+		return "the page that was paid left no payment method"
+	case l.Before == "":
+		return "a payment method is kept"
+	}
+	return "another payment method is kept"
+}
+
 // Balance is the customer's credit; empty when there is none.
 func (p subscriptionPage) Balance() *money.Amount {
 	if p.D.Balance.IsZero() {
