@@ -109,6 +109,7 @@ type choosePage struct {
 	frame
 	Token   string
 	No      string // why the last try failed
+	Keeps   string // what becomes of the method that is paid with; empty: nothing
 	Options []option
 	CanBack bool
 }
@@ -125,6 +126,9 @@ func (v *views) choose(c echo.Context, p payment.Page) error {
 		})
 	}
 	data := choosePage{frame: framed("Choose how to pay", p), Token: c.Param("token"), No: sentence(p.LastNo), CanBack: p.CancelURL != ""}
+	if p.Payment.Source == payment.SourceSubscription || p.Payment.Source == payment.SourceRenewal {
+		data.Keeps = "What you pay with is kept for later payments. They are charged by themselves until you cancel."
+	}
 	for _, o := range p.Options {
 		open := p.Unfinished != nil && p.Unfinished.AccountID == o.AccountID
 		data.Options = append(data.Options, option{ID: o.AccountID, Label: o.Label, Open: open})

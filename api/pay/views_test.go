@@ -34,6 +34,9 @@ func TestEveryPageRenders(t *testing.T) {
 		show   func(echo.Context) error
 	}{
 		"choose": {http.StatusOK, "You have not been charged", func(c echo.Context) error { return v.choose(c, page) }},
+		"choose, of a subscription": {http.StatusOK, "What you pay with is kept for later payments. They are charged by themselves until you cancel.", func(c echo.Context) error {
+			return v.choose(c, with(func(p *payment.Page) { p.Payment.Source = payment.SourceSubscription }))
+		}},
 		"shut": {http.StatusGone, "too many attempts", func(c echo.Context) error {
 			return v.choose(c, with(func(p *payment.Page) { p.Shut = payment.TooManyAttempts }))
 		}},
