@@ -101,6 +101,7 @@ func (b *tab) pressByKeyboard(label string) {
 		focus, err := ask[string](b, `["button", "a"].includes(document.activeElement.localName) ? document.activeElement.innerText.trim() : ""`)
 		require.NoError(b, err)
 		if focus == label {
+			b.world.tally.steps.Add(1)
 			b.do(chromedp.KeyEvent(kb.Enter))
 			return
 		}
