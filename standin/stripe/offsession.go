@@ -17,13 +17,15 @@ func intentParams() schema {
 		"amount": integer().needed(), "currency": text(3).needed(),
 		"customer": text(5000).needed(), "payment_method": text(5000).needed(),
 		"confirm": onlyTrue(), "off_session": onlyTrue(), "error_on_requires_action": onlyTrue(),
+
 		"automatic_payment_methods[enabled]":         onlyTrue(),
 		"automatic_payment_methods[allow_redirects]": choice("never").needed(),
-		"transfer_group":                             text(5000),
-		"description":                                text(1000),
-		"statement_descriptor_suffix":                text(22),
-		"metadata[*]":                                text(500),
-		"expand[#]":                                  text(5000),
+
+		"transfer_group":              text(5000),
+		"description":                 text(1000),
+		"statement_descriptor_suffix": text(22),
+		"metadata[*]":                 text(500),
+		"expand[#]":                   text(5000),
 	}
 }
 
